@@ -1,0 +1,1 @@
+//! Wiring: configuration, core loop, supervision, journal.

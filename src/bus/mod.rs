@@ -1,0 +1,1 @@
+//! The D-Bus face: interfaces, authority, errors, client proxy.

@@ -1,0 +1,1 @@
+//! Causes, evidence and remedies as data, pure.

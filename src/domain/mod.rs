@@ -1,0 +1,16 @@
+//! The words of the trade: money, cards, identifiers, outcomes, causes.
+//!
+//! Owns: plain values that every other room speaks in. Must not know: any I/O, codec, clock, bus or database.
+
+pub mod amount;
+pub mod card;
+pub mod cause;
+pub mod device;
+pub mod host;
+pub mod ids;
+pub mod outcome;
+pub mod pan;
+pub mod prompt;
+pub mod response;
+pub mod secret;
+pub mod time;

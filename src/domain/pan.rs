@@ -1,0 +1,58 @@
+//! The primary account number: kept whole only in memory, shown only masked.
+
+use std::fmt;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// A card number of 8 to 19 digits. `Display` and `Debug` show only the masked form.
+#[derive(Clone, Zeroize, ZeroizeOnDrop, PartialEq, Eq)]
+pub struct Pan(String);
+
+impl Pan {
+    /// Takes 8 ..= 19 decimal digits.
+    ///
+    /// The Luhn digit is not asked for: cards without a valid one exist, and the host is the judge.
+    pub fn new(digits: &str) -> Option<Self> {
+        let good = (8..=19).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        good.then(|| Self(digits.to_owned()))
+    }
+
+    /// All digits, for field 2 and the PIN block.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// First six and last four with a fixed filler, or only the last four when the number is short.
+    pub fn masked(&self) -> String {
+        let n = self.0.len();
+        let tail = self.0.get(n.saturating_sub(4)..).unwrap_or_default();
+        match self.0.get(..6) {
+            Some(head) if n >= 13 => format!("{head}******{tail}"),
+            _ => format!("******{tail}"),
+        }
+    }
+}
+
+impl fmt::Debug for Pan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl fmt::Display for Pan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pan_prints_masked_only() {
+        let pan = Pan::new("6200000000000000018").unwrap();
+        assert_eq!(format!("{pan} {pan:?}"), "620000******0018 620000******0018");
+        assert_eq!(Pan::new("123456789012").unwrap().masked(), "******9012");
+    }
+}

@@ -1,0 +1,1 @@
+//! Owns file descriptors: serial, evdev, TCP and TLS, udev, clocks.

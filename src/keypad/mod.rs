@@ -1,0 +1,1 @@
+//! Keypad machines, sans-IO: keymap, amount confirmation, PIN and number entry. Must not know: evdev, reader, host.

@@ -1,0 +1,18 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop at once")
+)]
+
+pub mod app;
+pub mod bus;
+pub mod codec;
+pub mod diagnose;
+pub mod domain;
+pub mod driver;
+pub mod engine;
+pub mod host;
+pub mod keypad;
+pub mod reader;
+pub mod sim;
+pub mod store;

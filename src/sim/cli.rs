@@ -1,0 +1,35 @@
+//! The command line of `smartpos-sim`.
+
+use clap::{Parser, Subcommand};
+
+/// Simulators of everything around smartposd.
+#[derive(Parser, Debug)]
+#[command(name = "smartpos-sim", version)]
+pub struct Cli {
+    /// Which simulator.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One simulator each.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// An acquirer host over TCP or TLS.
+    Acquirer(super::acquirer::Args),
+    /// A PN532 card reader on a pty, with a card.
+    Reader(super::reader::Args),
+    /// A numeric keypad.
+    Keypad(super::keypad::Args),
+    /// Decode a captured host message to JSON.
+    Decode(super::decode::Args),
+}
+
+/// Runs the chosen simulator.
+pub fn run(cli: Cli) -> Result<(), String> {
+    match cli.command {
+        Command::Acquirer(args) => super::acquirer::run(args),
+        Command::Reader(args) => super::reader::run(args),
+        Command::Keypad(args) => super::keypad::run(args),
+        Command::Decode(args) => super::decode::run(args),
+    }
+}

@@ -1,0 +1,9 @@
+//! Simulators that stand outside the daemon: acquirer, card reader with card, keypad.
+//!
+//! Must not know: the machines under test. Only `domain` and `codec` are shared.
+
+pub mod acquirer;
+pub mod cli;
+pub mod decode;
+pub mod keypad;
+pub mod reader;

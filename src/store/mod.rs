@@ -1,0 +1,1 @@
+//! Owns SQLite: records, counters, operators, sealed keys.

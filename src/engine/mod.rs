@@ -1,1 +1,12 @@
-//! The transaction engine, pure: events in, records and actions out. Must not know: codec, clock, tokio, zbus, rusqlite.
+//! The transaction engine, pure: events in, records and actions out.
+//!
+//! Owns: the terminal's state, sign-in policy, the life of each payment, reversals, operators, and the answer to
+//! "what can be paid now". Must not know: codec, clock, tokio, zbus, rusqlite. Follows the rule *commit before act*:
+//! every decision comes out as [`record::Record`]s and [`action::Action`]s; the core loop commits the records first.
+
+pub mod action;
+pub mod command;
+pub mod event;
+pub mod record;
+pub mod signal;
+pub mod snapshot;

@@ -5,8 +5,19 @@
 //! every decision comes out as [`record::Record`]s and [`action::Action`]s; the core loop commits the records first.
 
 pub mod action;
+pub mod answer;
+pub mod book;
+mod capability;
 pub mod command;
 pub mod event;
+pub mod jitter;
+pub mod line;
+pub mod machine;
+pub mod operator;
 pub mod record;
+pub mod reversal;
+pub mod sale;
+pub mod settings;
+pub mod sign_in;
 pub mod signal;
 pub mod snapshot;

@@ -37,7 +37,8 @@ impl Engine {
         if self.settings.operator_required && self.operators.on_duty.is_none() {
             return Some(Cause::O03);
         }
-        if !matches!(self.reader.state, DeviceState::Ready | DeviceState::Active) {
+        if self.reader.inhibited_by.is_some() || !matches!(self.reader.state, DeviceState::Ready | DeviceState::Active)
+        {
             return Some(self.reader.last_cause.unwrap_or(Cause::H01));
         }
         if !matches!(self.keypad.state, DeviceState::Ready | DeviceState::Active) {

@@ -10,7 +10,7 @@ use crate::domain::prompt::Prompt;
 use crate::domain::time::{Instant, Now};
 use crate::engine::action::Action;
 use crate::engine::book::Book;
-use crate::engine::command::{Command, CommandId, Device, NewTransaction, Refusal, RefusalKind, Reply};
+use crate::engine::command::{Command, CommandId, Device, Refusal, RefusalKind, Reply};
 use crate::engine::event::Event;
 use crate::engine::jitter::Jitter;
 use crate::engine::line::{Line, Purpose};
@@ -51,7 +51,7 @@ pub struct Engine {
     pub(super) keys: KeysView,
     pub(super) storage_fault: Option<String>,
     pub(super) notice: Option<Cause>,
-    next_id: TransactionId,
+    pub(super) next_id: TransactionId,
     prompt: Prompt,
     told: TerminalState,
     outputs: VecDeque<Output>,
@@ -68,6 +68,12 @@ fn absent() -> DeviceView {
         last_cause: None,
         inhibited_by: None,
     }
+}
+
+/// A device under a lease is shown as inhibited, whatever it could do.
+fn shown(view: &DeviceView) -> DeviceView {
+    let held = view.inhibited_by.is_some() && view.state == DeviceState::Ready;
+    DeviceView { state: if held { DeviceState::Inhibited } else { view.state }, ..view.clone() }
 }
 
 impl Engine {
@@ -217,8 +223,8 @@ impl Engine {
                 signed_in_at: self.sign_in.last_good,
                 clock_difference: self.sign_in.clock_difference,
             },
-            reader: self.reader.clone(),
-            keypad: self.keypad.clone(),
+            reader: shown(&self.reader),
+            keypad: shown(&self.keypad),
             transactions: self.book.views(),
             capabilities: self.capabilities(),
             keys: self.keys.clone(),
@@ -227,6 +233,7 @@ impl Engine {
     }
 
     fn settle(&mut self) {
+        self.renew_old_keys();
         self.next_on_line();
         let (new, cause) = self.assess();
         let old = self.told;
@@ -282,109 +289,6 @@ impl Engine {
             | Command::AbandonKeyLoad => {
                 self.refuse(id, Refusal::new(RefusalKind::Internal, "this command is not the engine's"));
             }
-        }
-    }
-
-    fn create_asked(&mut self, id: CommandId, new: NewTransaction, stored: Option<Box<(TransactionView, String)>>) {
-        let fingerprint = new.fingerprint();
-        let known = match self.book.by_key(new.caller.uid, &new.key) {
-            Some((found, print)) => Some((found, print == fingerprint || print.is_empty())),
-            None => None,
-        };
-        if let Some((found, mut same)) = known {
-            // A payment taken up after a restart has its fingerprint in the store only.
-            if let Some(stored) = &stored {
-                same = stored.1 == fingerprint;
-            }
-            if !same {
-                return self.refuse(id, mismatch());
-            }
-            self.book.adopt(found, &new.caller);
-            return self.act(Action::Reply(id, Ok(Reply::Transaction(found))));
-        }
-        if let Some(stored) = stored {
-            if stored.1 != fingerprint {
-                return self.refuse(id, mismatch());
-            }
-            return self.found(id, Some(TransactionView { owner: new.caller, ..stored.0 }));
-        }
-        if let Err(refusal) = self.may_create(&new) {
-            return self.refuse(id, refusal);
-        }
-        self.create(id, new, fingerprint);
-    }
-
-    fn may_create(&self, new: &NewTransaction) -> Result<(), Refusal> {
-        if new.money.currency != self.settings.currency {
-            let text = format!("this terminal settles in {} only", self.settings.currency);
-            return Err(Refusal::new(RefusalKind::InvalidArgument, text));
-        }
-        if new.money.amount.minor() > self.settings.max_amount {
-            let text = format!("at most {} minor units per payment (acquirer profile)", self.settings.max_amount);
-            return Err(Refusal::new(RefusalKind::LimitExceeded, text));
-        }
-        if let Some(fault) = &self.storage_fault {
-            return Err(Refusal::because(RefusalKind::WrongState, Cause::P02, format!("storage fault: {fault}")));
-        }
-        self.book.room_for(new.caller.uid)
-    }
-
-    fn create(&mut self, command: CommandId, new: NewTransaction, fingerprint: String) {
-        let id = self.next_id;
-        self.next_id = TransactionId(id.0.saturating_add(1));
-        let view = TransactionView {
-            id,
-            owner: new.caller,
-            kind: new.kind,
-            key: new.key,
-            money: new.money,
-            reference: new.reference,
-            state: TransactionState::Created,
-            outcome: None,
-            cause: None,
-            evidence: String::new(),
-            code: None,
-            stan: None,
-            batch: None,
-            masked_pan: None,
-            scheme: None,
-            rrn: None,
-            auth_code: None,
-            response_code: None,
-            response_text: None,
-            reversed: false,
-            created_at: self.now.wall,
-            finished_at: None,
-        };
-        self.record(Record::Created { view: Box::new(view.clone()), fingerprint: fingerprint.clone() });
-        let start_by = self.now.mono.after(self.settings.start_wait);
-        self.book.insert(view, fingerprint, new.confirm_amount, Some(start_by));
-        self.act(Action::Reply(command, Ok(Reply::Transaction(id))));
-    }
-
-    fn found(&mut self, command: CommandId, view: Option<TransactionView>) {
-        let Some(view) = view else {
-            let refusal = Refusal::because(RefusalKind::NotFound, Cause::O04, "no payment with this key or code");
-            return self.refuse(command, refusal);
-        };
-        let id = view.id;
-        if self.book.get(id).is_none() {
-            self.book.insert(view, String::new(), None, None);
-        }
-        self.act(Action::Reply(command, Ok(Reply::Transaction(id))));
-    }
-
-    fn acknowledge_asked(&mut self, command: CommandId, caller: &crate::engine::command::Caller, id: TransactionId) {
-        match self.book.owned(caller, id).map(|v| v.state) {
-            Ok(TransactionState::Finished | TransactionState::Reversing) => {
-                self.book.acknowledge(id);
-                self.act(Action::Reply(command, Ok(Reply::Done)));
-            }
-            Ok(state) => {
-                let text = format!("this payment is {state}; only a finished one can be acknowledged");
-                self.refuse(command, Refusal::new(RefusalKind::WrongState, text));
-            }
-            Err(refusal) => self.refuse(command, refusal),
         }
     }
 
@@ -553,9 +457,4 @@ impl Engine {
             self.act(Action::Tell(Signal::TransactionFinished { id, connection, outcome }));
         }
     }
-}
-
-fn mismatch() -> Refusal {
-    let text = "this idempotency key was used with other arguments; take a new key for a new payment";
-    Refusal::new(RefusalKind::IdempotencyMismatch, text)
 }

@@ -13,6 +13,7 @@ pub mod event;
 pub mod jitter;
 pub mod line;
 pub mod machine;
+mod objects;
 pub mod operator;
 pub mod record;
 pub mod reversal;

@@ -100,6 +100,12 @@ impl Engine {
             return Err(Refusal::new(RefusalKind::Busy, "the keypad is in use; try again when the entry is over"));
         }
         self.may_trade()?;
+        if let Some(holder) = &self.reader.inhibited_by {
+            return Err(Refusal::new(
+                RefusalKind::ReaderUnavailable,
+                format!("the card reader is inhibited by {holder}"),
+            ));
+        }
         let reader = self.reader.state;
         if reader != DeviceState::Ready {
             let text = format!("the card reader is {reader}; see `posctl status`");

@@ -308,7 +308,7 @@ impl Engine {
         }
     }
 
-    /// Callers whose patience is over, and keys whose age is.
+    /// Callers whose patience is over.
     pub(super) fn expire_sign_in(&mut self) {
         let now = self.now.mono;
         let (over, rest) = std::mem::take(&mut self.sign_in.waiting).into_iter().partition(|(_, t)| *t <= now);
@@ -317,8 +317,12 @@ impl Engine {
             let text = "the host has not answered yet; sign-in goes on in the background";
             self.refuse(id, Refusal::because(RefusalKind::HostTimeout, Cause::B06, text));
         }
+    }
+
+    /// Keys older than policy are renewed at the next idle moment.
+    pub(super) fn renew_old_keys(&mut self) {
         if let State::On { renew_at } = self.sign_in.state
-            && renew_at <= now
+            && renew_at <= self.now.mono
             && self.sale.is_none()
         {
             self.want_sign_in(Some(Cause::K06));

@@ -1,1 +1,4 @@
 //! Wiring: configuration, core loop, supervision, journal.
+
+pub mod journal;
+pub mod password;

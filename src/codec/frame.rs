@@ -32,7 +32,7 @@ impl Header {
     #[must_use]
     pub fn with_processing_request(&self, digit: u8) -> Self {
         let [kind, major, digits, m1, m2, m3] = self.header;
-        Self { tpdu: self.tpdu, header: [kind, major, digits & 0xF0 | digit & 0x0F, m1, m2, m3] }
+        Self { tpdu: self.tpdu, header: [kind, major, (digits & 0xF0) | (digit & 0x0F), m1, m2, m3] }
     }
 }
 

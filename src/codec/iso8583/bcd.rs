@@ -43,7 +43,7 @@ pub(super) const fn number(byte: u8) -> Option<usize> {
 
 /// A number below 100 as two digits.
 pub(super) const fn byte(number: usize) -> u8 {
-    ((number / 10 % 10) << 4 | number % 10) as u8
+    (((number / 10 % 10) << 4) | (number % 10)) as u8
 }
 
 /// Value of a character `0-9A-F`. Others cannot occur: values are checked when they enter a message.
@@ -54,7 +54,7 @@ const fn nibble(character: u8) -> u8 {
 /// Appends the digits two to a byte; an odd last one is followed by a zero nibble.
 pub(super) fn pack_left(digits: &[u8], out: &mut Vec<u8>) {
     let (pairs, rest) = digits.as_chunks::<2>();
-    out.extend(pairs.iter().map(|[high, low]| nibble(*high) << 4 | nibble(*low)));
+    out.extend(pairs.iter().map(|[high, low]| (nibble(*high) << 4) | nibble(*low)));
     out.extend(rest.iter().map(|digit| nibble(*digit) << 4));
 }
 

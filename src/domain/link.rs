@@ -147,7 +147,9 @@ mod tests {
 
     #[test]
     fn what_is_no_endpoint_is_refused() {
-        for text in ["", "host", "host:", ":5610", "host:0", "host:65536", "http://host:80", "2001:db8::7:5610", "a b:1"] {
+        for text in
+            ["", "host", "host:", ":5610", "host:0", "host:65536", "http://host:80", "2001:db8::7:5610", "a b:1"]
+        {
             assert_eq!(text.parse::<Endpoint>(), Err(BadEndpoint), "{text}");
         }
     }

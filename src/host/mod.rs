@@ -4,4 +4,6 @@ pub mod des;
 pub mod key_block;
 pub mod mac;
 pub mod pin_block;
+pub mod profile;
+pub mod settings;
 pub mod track;

@@ -200,6 +200,3 @@ impl Profile {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

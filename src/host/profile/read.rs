@@ -108,16 +108,14 @@ enum TlsMode {
 }
 
 fn trust(tls: Section<'_>) -> Option<Trust> {
-    let modes = [
-        ("off", TlsMode::Off),
-        ("pinned-ca", TlsMode::PinnedCa),
-        ("pinned-certificate", TlsMode::PinnedCertificate),
-    ];
+    let modes =
+        [("off", TlsMode::Off), ("pinned-ca", TlsMode::PinnedCa), ("pinned-certificate", TlsMode::PinnedCertificate)];
     let mode = tls.choice("mode", &modes);
     let mode = tls.need("mode", mode, "mode = \"pinned-ca\", \"pinned-certificate\" or \"off\"");
     let ca = tls.text("ca");
     let certificate = tls.text("certificate");
-    let fingerprint = tls.parsed("fingerprint", "the 64 hexadecimal digits of a SHA-256, with or without colons", sha256);
+    let fingerprint =
+        tls.parsed("fingerprint", "the 64 hexadecimal digits of a SHA-256, with or without colons", sha256);
     let server_name = tls.text("server_name");
     let mode = mode.map(|m| m.value);
     let useless = |set: Option<&At<String>>, key: &str, used_by: &[TlsMode], remedy: &str| {
@@ -150,12 +148,17 @@ fn trust(tls: Section<'_>) -> Option<Trust> {
                 Some(Trust::PinnedCertificate { pin: CertificatePin::Fingerprint(sha.value), server_name })
             }
             (Some(_), Some(sha)) => {
-                tls.refuse(&sha.place, "`tls.fingerprint` and `tls.certificate` both name the certificate; keep one of them");
+                tls.refuse(
+                    &sha.place,
+                    "`tls.fingerprint` and `tls.certificate` both name the certificate; keep one of them",
+                );
                 None
             }
-            (None, None) => {
-                tls.need("fingerprint", None, "fingerprint = \"SHA-256 of the host's certificate\" or certificate = \"file.pem\"")
-            }
+            (None, None) => tls.need(
+                "fingerprint",
+                None,
+                "fingerprint = \"SHA-256 of the host's certificate\" or certificate = \"file.pem\"",
+            ),
         },
     };
     tls.finish();
@@ -183,17 +186,17 @@ fn header(frame: Section<'_>) -> Option<Header> {
         hex::<5>(t).filter(|_| digits(t) && t.starts_with("60"))
     });
     let tpdu = frame.need("tpdu", tpdu, "tpdu = \"6000030000\" as the acquirer gave it");
-    let header = frame.parsed("header", "twelve digits with a 0 in the sixth place (the host fills that one in)", |t| {
-        hex::<6>(t).filter(|_| digits(t) && t.as_bytes().get(5) == Some(&b'0'))
-    });
+    let header =
+        frame.parsed("header", "twelve digits with a 0 in the sixth place (the host fills that one in)", |t| {
+            hex::<6>(t).filter(|_| digits(t) && t.as_bytes().get(5) == Some(&b'0'))
+        });
     let header = frame.need("header", header, "header = \"603100310000\" as the acquirer gave it");
     frame.finish();
     Some(Header { tpdu: tpdu?.value, header: header?.value })
 }
 
 fn forms(message: Section<'_>, places: &mut Places) -> Option<Forms> {
-    let codes =
-        [("001", SignInCode::Single), ("003", SignInCode::Double), ("004", SignInCode::DoubleWithTrack)];
+    let codes = [("001", SignInCode::Single), ("003", SignInCode::Double), ("004", SignInCode::DoubleWithTrack)];
     let sign_in = message.choice("sign_in_code", &codes);
     places.sign_in = message.need("sign_in_code", sign_in, "sign_in_code = \"003\" or \"004\" as the acquirer says");
     let reader_ability = message.number("reader_ability", 0..=9, "(6: contactless)").map_or(6, |at| at.value);
@@ -224,7 +227,8 @@ fn forms(message: Section<'_>, places: &mut Places) -> Option<Forms> {
 fn mac(mac: Section<'_>, places: &mut Places) -> Option<MacSettings> {
     let methods: Vec<_> = MacMethod::ALL.iter().map(|m| (m.as_str(), *m)).collect();
     let method = mac.choice("method", &methods);
-    places.mac_method = mac.need("method", method, "method = \"ecb\", \"x99\", \"x919\" or \"cbc3des\" as the acquirer says");
+    places.mac_method =
+        mac.need("method", method, "method = \"ecb\", \"x99\", \"x919\" or \"cbc3des\" as the acquirer says");
     let forms: Vec<_> = MacForm::ALL.iter().map(|f| (f.as_str(), *f)).collect();
     let form = mac.choice("form", &forms);
     places.due = mac.texts("check_answers");
@@ -308,7 +312,10 @@ fn limits(limits: Section<'_>) -> Option<Limits> {
 
 fn offline(offline: Section<'_>) {
     if let Some(At { value: true, place }) = offline.truth("enabled") {
-        offline.refuse(&place, "`offline.enabled` is true, but this version takes no offline payments; write enabled = false");
+        offline.refuse(
+            &place,
+            "`offline.enabled` is true, but this version takes no offline payments; write enabled = false",
+        );
     }
     offline.finish();
 }

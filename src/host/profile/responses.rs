@@ -86,7 +86,9 @@ pub(super) fn read(table: Section<'_>) -> ResponseTable {
     let mut rows = BTreeMap::new();
     for (code, row) in table.sections() {
         if code.len() != 2 || !code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
-            let text = format!("`responses.{code}` is no response code; write two digits or capital letters, such as 05 or A2");
+            let text = format!(
+                "`responses.{code}` is no response code; write two digits or capital letters, such as 05 or A2"
+            );
             row.refuse(row.place(), text);
         }
         if let Some(row) = read_row(&code, row) {
@@ -104,14 +106,16 @@ pub(super) fn read(table: Section<'_>) -> ResponseTable {
 
 fn read_row(code: &str, section: Section<'_>) -> Option<Row> {
     let class = section.choice("class", &CLASSES);
-    let class = section.need("class", class, "class = \"approved\", \"retry\", \"refused\", \"operator\" or \"system\"");
+    let class =
+        section.need("class", class, "class = \"approved\", \"retry\", \"refused\", \"operator\" or \"system\"");
     let action = section.choice("action", &ACTIONS);
     let at_sign_in = section.choice("at_sign_in", &ACTIONS).map(|at| at.value);
     let zh = text(&section, "zh");
     let en = text(&section, "en");
     if let Some(At { value: ResponseClass::Approved, place }) = &class {
         if let Some(at) = action.as_ref().filter(|at| at.value != ResponseAction::None) {
-            let text = format!("`responses.{code}` is approved, so its action can only be \"none\"; change one of the two");
+            let text =
+                format!("`responses.{code}` is approved, so its action can only be \"none\"; change one of the two");
             section.refuse(&at.place, text);
         }
         if is_partial(code) {
@@ -137,7 +141,10 @@ fn text(section: &Section<'_>, key: &'static str) -> Option<String> {
     let got = section.text(key);
     let At { value, place } = section.need(key, got, &format!("{key} = \"words for the cashier\""))?;
     if value.trim().is_empty() || value.chars().any(char::is_control) {
-        section.refuse(&place, format!("`{}` is empty or has control characters; write words for the cashier", section.name(key)));
+        section.refuse(
+            &place,
+            format!("`{}` is empty or has control characters; write words for the cashier", section.name(key)),
+        );
         return None;
     }
     Some(value)

@@ -124,7 +124,10 @@ fn reversal_ends(places: &Places, responses: &ResponseTable, complaints: &Compla
 
 fn unknown_codes(name: &str, list: &At<Vec<At<String>>>, responses: &ResponseTable, complaints: &Complaints) {
     for code in list.value.iter().filter(|at| !responses.knows(&at.value)) {
-        let text = format!("`{name}` has \"{}\", which is not in the table `responses`; add it there or remove it", code.value);
+        let text = format!(
+            "`{name}` has \"{}\", which is not in the table `responses`; add it there or remove it",
+            code.value
+        );
         complaints.add(&code.place, text);
     }
 }

@@ -53,7 +53,12 @@ impl<'a> Section<'a> {
         let (table, place) = match self.item(key) {
             Some(Item { node: Node::Table(table), place }) => (Some(table), place.clone()),
             Some(item) => {
-                let text = format!("`{}` must be a table, not {}; write [{}]", self.name(key), item.node.kind(), self.name(key));
+                let text = format!(
+                    "`{}` must be a table, not {}; write [{}]",
+                    self.name(key),
+                    item.node.kind(),
+                    self.name(key)
+                );
                 self.complaints.add(&item.place, text);
                 (None, item.place.clone())
             }

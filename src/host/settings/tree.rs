@@ -75,20 +75,13 @@ pub struct Table {
 }
 
 impl Table {
-    pub(super) fn empty(place: Place) -> Self {
-        Self { place, entries: Vec::new() }
-    }
-
     pub(super) fn get(&self, key: &str) -> Option<&Item> {
         self.entries.iter().find(|(name, _)| name == key).map(|(_, item)| item)
     }
 
     /// Takes a text setting out, if it is there; for settings that steer the reading itself.
     pub fn take_text(&mut self, key: &str) -> Option<(Place, String)> {
-        let index = self
-            .entries
-            .iter()
-            .position(|(name, item)| name == key && matches!(item.node, Node::Text(_)))?;
+        let index = self.entries.iter().position(|(name, item)| name == key && matches!(item.node, Node::Text(_)))?;
         match self.entries.remove(index).1 {
             Item { place, node: Node::Text(text) } => Some((place, text)),
             _ => None,

@@ -8,5 +8,6 @@ pub mod mac;
 pub mod message;
 pub mod pin_block;
 pub mod profile;
+pub mod session;
 pub mod settings;
 pub mod track;

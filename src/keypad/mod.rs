@@ -27,3 +27,5 @@ pub use keymap::{Key, Keymap, KeymapError};
 pub use machine::{Event, Keypad, Settings};
 pub use output::{Clearing, Output};
 
+#[cfg(test)]
+mod tests;

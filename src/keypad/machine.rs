@@ -85,6 +85,8 @@ pub struct Keypad {
     /// Presses still to go until the bounce notice is taken back; zero without notice.
     bounce_notice: u16,
     announced: (DeviceState, Option<Cause>),
+    /// How the entry ended; said after the state, so that whoever hears it already knows whether the keypad is free.
+    ended: Option<Output>,
     outputs: VecDeque<Output>,
 }
 
@@ -98,6 +100,7 @@ impl Keypad {
             name: None,
             bounce_notice: 0,
             announced: (DeviceState::Starting, None),
+            ended: None,
             outputs: VecDeque::new(),
         }
     }
@@ -211,13 +214,14 @@ impl Keypad {
 
     fn start(&mut self, now: Instant, entry: Entry, limits: TimeLimits) {
         match self.state {
-            State::Starting | State::Absent => self.outputs.push_back(Output::Failed(Cause::H05)),
+            State::Starting | State::Absent => self.ended = Some(Output::Failed(Cause::H05)),
             State::Ready | State::Collecting(_) => {
                 self.contacts.hold_over();
                 let secret = entry.is_secret();
                 if secret && self.contacts.stuck() {
                     self.state = State::Ready;
-                    return self.outputs.push_back(Output::Failed(Cause::H06));
+                    self.ended = Some(Output::Failed(Cause::H06));
+                    return;
                 }
                 let grace = self.grace(now).filter(|_| secret);
                 let entry = ActiveEntry::start(now, entry, limits);
@@ -269,15 +273,14 @@ impl Keypad {
 
     /// Passes on what the entry says, and drops it once it is over.
     fn heed_entry(&mut self) {
-        let mut over = false;
-        if let State::Collecting(collecting) = &mut self.state {
-            while let Some(output) = collecting.entry.poll() {
-                over |= output.ends_entry();
-                self.outputs.push_back(output);
-            }
+        let State::Collecting(collecting) = &mut self.state else { return };
+        let mut ended = None;
+        while let Some(output) = collecting.entry.poll() {
+            if output.ends_entry() { ended = Some(output) } else { self.outputs.push_back(output) }
         }
-        if over {
+        if ended.is_some() {
             self.state = State::Ready;
+            self.ended = ended;
         }
     }
 
@@ -294,7 +297,7 @@ impl Keypad {
             State::Starting | State::Absent | State::Ready => {}
             State::Collecting(_) => {
                 self.state = State::Ready;
-                self.outputs.push_back(Output::Failed(cause));
+                self.ended = Some(Output::Failed(cause));
             }
         }
     }
@@ -310,5 +313,6 @@ impl Keypad {
             self.announced = state;
             self.outputs.push_back(Output::StateChanged(state.0, state.1));
         }
+        self.outputs.extend(self.ended.take());
     }
 }

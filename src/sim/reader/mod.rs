@@ -23,6 +23,8 @@ pub mod port;
 pub mod registers;
 pub mod server;
 pub mod trace;
+#[cfg(test)]
+mod transcripts;
 
 use std::path::PathBuf;
 use std::time::Duration;

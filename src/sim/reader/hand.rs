@@ -74,7 +74,7 @@ impl Hand {
         chip.handle(now, Event::CardsPlaced(cards));
     }
 
-    /// Lays two cards on the reader: the one in the hand, and a second of the same kind.
+    /// Lays two cards on the reader: the one in the hand, and a Visa card from the same purse.
     pub fn put_two(&mut self, now: Instant, chip: &mut Chip) {
         let mut cards = chip.field.take_away();
         cards.append(&mut self.holding);

@@ -12,6 +12,8 @@
 
 pub mod card;
 pub mod chip;
+#[cfg(test)]
+mod chip_tests;
 pub mod command;
 pub mod field;
 pub mod frame;

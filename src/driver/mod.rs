@@ -1,1 +1,3 @@
 //! Owns file descriptors: serial, evdev, TCP and TLS, udev, clocks.
+
+pub mod evdev;

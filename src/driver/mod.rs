@@ -1,3 +1,7 @@
 //! Owns file descriptors: serial, evdev, TCP and TLS, udev, clocks.
 
 pub mod clock;
+pub mod device_path;
+pub mod evdev;
+pub mod serial;
+mod watch;

@@ -7,56 +7,12 @@ use crate::domain::device::DeviceState;
 use crate::domain::time::{Instant, WallTime};
 use crate::keypad::contacts::{ContactEvent, ContactLimits, ContactReport, Contacts};
 use crate::keypad::entry::{ActiveEntry, Entry, EntryEvent, TimeLimits};
-use crate::keypad::keymap::{Key, Keymap};
+use crate::keypad::event::{Event, Settings};
+use crate::keypad::keymap::Key;
 use crate::keypad::output::Output;
 
 /// So many presses without bounce take the notice H07 back.
 const CLEAN_PRESSES: u16 = 100;
-
-/// What configuration decides.
-#[derive(Clone, Default)]
-pub struct Settings {
-    /// Which key means what.
-    pub keymap: Keymap,
-    /// What tells a press from a fault.
-    pub contacts: ContactLimits,
-}
-
-/// What the keypad is told. No `Debug`: key codes are digits.
-pub enum Event {
-    /// The device is open and grabbed.
-    Opened {
-        /// What it calls itself.
-        name: String,
-        /// Codes of the keys that are down.
-        keys_down: Vec<u16>,
-    },
-    /// The device is gone or cannot be used.
-    Closed,
-    /// The kernel reported a key.
-    Key {
-        /// Linux key code.
-        code: u16,
-        /// 0 up, 1 down, 2 autorepeat.
-        value: i32,
-        /// When, by the kernel; only spans between stamps are used.
-        stamp: WallTime,
-    },
-    /// The kernel lost events (`SYN_DROPPED`).
-    SynDropped {
-        /// Codes of the keys that are down now.
-        keys_down: Vec<u16>,
-    },
-    /// Something is to be entered; it replaces an entry under way without a word about that one.
-    Start {
-        /// What.
-        entry: Entry,
-        /// In which time.
-        limits: TimeLimits,
-    },
-    /// The entry under way is not wanted any more; it ends without a word.
-    Stop,
-}
 
 enum State {
     /// Nothing is known of the device yet.

@@ -13,6 +13,7 @@ pub mod component;
 pub mod contacts;
 pub mod digits;
 pub mod entry;
+mod event;
 mod form;
 pub mod keymap;
 mod machine;
@@ -23,8 +24,9 @@ pub mod pin;
 
 pub use contacts::ContactLimits;
 pub use entry::{Entry, TimeLimits};
+pub use event::{Event, Settings};
 pub use keymap::{Key, Keymap, KeymapError};
-pub use machine::{Event, Keypad, Settings};
+pub use machine::Keypad;
 pub use output::{Clearing, Output};
 
 #[cfg(test)]

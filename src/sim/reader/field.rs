@@ -106,7 +106,10 @@ impl Field {
         self.on = true;
         self.targets.clear();
         let mut found = Vec::new();
-        for (index, card) in self.cards.iter_mut().enumerate() {
+        let mut in_order: Vec<(usize, &mut Picc)> = self.cards.iter_mut().enumerate().collect();
+        // Cards that were halted answer only after those that were not.
+        in_order.sort_by_key(|(_, card)| card.is_halted());
+        for (index, card) in in_order {
             if found.len() == max {
                 break;
             }

@@ -64,8 +64,8 @@ fn frame_size(code: u8) -> usize {
 enum State {
     /// No field.
     Off,
-    /// In the field, waiting for a request or halted.
-    Idle,
+    /// In the field and told to be quiet until woken.
+    Halted,
     /// Selected, before RATS.
     Active,
     /// Speaking blocks.
@@ -109,6 +109,12 @@ impl Picc {
         self.apdus
     }
 
+    /// Whether the card was told to be quiet (HLTA or S(DESELECT)).
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        matches!(self.state, State::Halted)
+    }
+
     /// The field is gone.
     pub fn power_off(&mut self) {
         self.state = State::Off;
@@ -119,7 +125,7 @@ impl Picc {
     pub fn select(&mut self) {
         match self.state {
             State::Off => self.applet.reset(),
-            State::Idle | State::Active | State::Blocks(_) => {}
+            State::Halted | State::Active | State::Blocks(_) => {}
         }
         self.state = State::Active;
     }
@@ -127,7 +133,7 @@ impl Picc {
     /// One frame from the reader, without its CRC; nothing when the card keeps silent.
     pub fn transceive(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
         match &mut self.state {
-            State::Off | State::Idle => None,
+            State::Off | State::Halted => None,
             State::Active => self.before_rats(frame),
             State::Blocks(_) => self.block(frame),
         }
@@ -147,7 +153,7 @@ impl Picc {
                 self.identity.ats.clone()
             }
             [0x50, 0x00] => {
-                self.state = State::Idle;
+                self.state = State::Halted;
                 None
             }
             _ => None,
@@ -169,7 +175,7 @@ impl Picc {
             p if p & 0xE6 == 0x02 => self.information(p & 0x10 != 0, cid, inf),
             p if p & 0xE6 == 0xA2 && inf.is_empty() => self.receipt(p & 0x01, p & 0x10 != 0, cid),
             0xC2 if inf.is_empty() => {
-                self.state = State::Idle;
+                self.state = State::Halted;
                 self.applet.reset();
                 Some(framed(0xC2, cid, &[]))
             }

@@ -121,11 +121,18 @@ impl Server {
 
     fn turn(&mut self) {
         self.bring_bytes();
+        // Before the orders, so that an order sees the hand where the client's last answer has left it.
+        self.catch_up();
         for (client, line) in self.control.take() {
             let answer = self.order(&line);
             self.control.answer(client, &answer);
             self.carry_out();
         }
+        self.catch_up();
+    }
+
+    /// Lets everything happen that is due by now.
+    fn catch_up(&mut self) {
         let now = self.clock.now();
         self.chip.expire(now);
         self.hand.expire(now, &mut self.chip);

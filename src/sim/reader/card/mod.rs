@@ -5,6 +5,8 @@
 
 pub mod cryptogram;
 pub mod emv;
+#[cfg(test)]
+mod emv_tests;
 pub mod recorded;
 pub mod scheme;
 pub mod settings;

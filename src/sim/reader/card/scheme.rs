@@ -221,7 +221,7 @@ fn issuer_certificate(card: &CardSettings, file: u8, number: u8) -> Record {
 }
 
 fn track2(card: &CardSettings) -> Vec<u8> {
-    digits(&format!("{}D{}2201{:010}", card.pan(), card.expiry, 0).chars().take(37).collect::<String>())
+    digits(&format!("{}D{}201{:010}", card.pan(), card.expiry, 0).chars().take(37).collect::<String>())
 }
 
 fn pan_digits(card: &CardSettings) -> Vec<u8> {

@@ -1,4 +1,5 @@
 //! The acquirer profile: the shipped example is whole, and whatever is wrong is refused with file, line and remedy.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop at once")]
 
 use std::time::Duration;
 

@@ -26,12 +26,12 @@ impl Host {
             (true, true) => Cause::B06,
             (true, false) => Cause::N10,
         };
-        self.end(link, request, cause, sent, why);
+        let half = if link.framer.is_mid_frame() { "; half a message had come" } else { "" };
+        self.end(link, request, cause, sent, &format!("{why}{half}"));
     }
 
     fn end(&mut self, link: &Link, request: Prepared, cause: Cause, sent: bool, why: &str) {
-        let half = if link.framer.is_mid_frame() { "; half a message had come" } else { "" };
-        let evidence = format!("{} to {}: {why}{half}", request.expected, self.endpoint(link.address));
+        let evidence = format!("{} to {}: {why}", request.expected, self.endpoint(link.address));
         let sent = sent || request.tainted;
         if sent {
             self.past.abandoned(request.expected);

@@ -8,7 +8,6 @@
 //! be wiped from outside; it is overwritten by the next keys and freed with the device.
 
 mod find;
-mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -20,10 +19,10 @@ use nix::errno::Errno;
 use tokio::sync::mpsc;
 
 use crate::domain::time::WallTime;
+use crate::driver::watch::{Watch, settled};
 
 use find::{Found, find};
 pub use find::{key_code, udev_property};
-use watch::Watch;
 
 /// Which device is the keypad.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +61,17 @@ impl Default for Settings {
             retry_first: Duration::from_millis(250),
             retry_most: Duration::from_secs(30),
         }
+    }
+}
+
+impl Settings {
+    /// The directories in which a keypad would appear.
+    fn directories(&self) -> Vec<PathBuf> {
+        let configured = match &self.choice {
+            Choice::Path(path) => path.parent().map(Path::to_owned),
+            Choice::Auto { .. } => None,
+        };
+        configured.into_iter().chain([self.devices.clone()]).collect()
     }
 }
 
@@ -206,7 +216,7 @@ pub async fn run(
     let mut told: Option<EvdevError> = None;
     loop {
         // Watching begins before looking, so that nothing can appear in between unseen.
-        let mut watch = Watch::over(&settings);
+        let mut watch = Watch::over(&settings.directories());
         let why = match Pad::open(&settings) {
             Err(why) => why,
             Ok(mut pad) => {
@@ -218,7 +228,7 @@ pub async fn run(
                     pauses.reset();
                 }
                 drop(pad);
-                watch = Watch::over(&settings);
+                watch = Watch::over(&settings.directories());
                 let Some(why) = end else { return };
                 why
             }
@@ -242,7 +252,7 @@ pub async fn run(
 async fn wait(watch: Option<Watch>, pause: Option<Duration>, commands: &mut mpsc::Receiver<KeypadCommand>) -> bool {
     let changed = async {
         match watch {
-            Some(watch) => watch.changed().await,
+            Some(watch) => settled(&watch).await,
             None => std::future::pending().await,
         }
     };
@@ -253,18 +263,11 @@ async fn wait(watch: Option<Watch>, pause: Option<Duration>, commands: &mut mpsc
         }
     };
     tokio::select! {
-        () = changed => {
-            // udev sets owner, properties and stable names one after the other; then is early enough.
-            tokio::time::sleep(SETTLE).await;
-            true
-        }
+        () = changed => true,
         () = paused => true,
         command = commands.recv() => command.is_some(),
     }
 }
-
-/// How long udev is given after a change.
-const SETTLE: Duration = Duration::from_millis(100);
 
 /// More lost events than this are not skipped in one go.
 const MOST_SKIPPED: usize = 4_096;

@@ -121,7 +121,8 @@ fn open(settings: &Settings, turn: usize) -> Result<(PathBuf, SerialStream), Uno
     };
     let failed = |e: tokio_serial::Error| {
         let kind = e.kind();
-        let announced = matches!(kind, tokio_serial::ErrorKind::NoDevice | tokio_serial::ErrorKind::Io(io::ErrorKind::NotFound));
+        let announced =
+            matches!(kind, tokio_serial::ErrorKind::NoDevice | tokio_serial::ErrorKind::Io(io::ErrorKind::NotFound));
         Unopened { text: format!("{}: {e}; check the path and who may open it", path.display()), announced }
     };
     let port = tokio_serial::new(path.to_string_lossy(), settings.baud).open_native_async().map_err(failed)?;

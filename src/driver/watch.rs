@@ -1,13 +1,12 @@
 //! Waiting for a device to appear without waking up meanwhile: inotify on the directories where it would.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-
-use super::{Choice, Settings};
 
 /// Most bursts of events that are read away in one go.
 const MOST_READS: usize = 64;
@@ -20,20 +19,16 @@ impl AsRawFd for Descriptor {
     }
 }
 
-/// Watches of the directories where a keypad can appear. They live only while there is none.
+/// Watches of the directories where a device can appear. They live only while there is none.
 pub(super) struct Watch(AsyncFd<Descriptor>);
 
 impl Watch {
     /// `None` where the system gives no watch; then only trying again from time to time is left.
-    pub(super) fn over(settings: &Settings) -> Option<Self> {
+    pub(super) fn over(directories: &[PathBuf]) -> Option<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok()?;
-        let configured = match &settings.choice {
-            Choice::Path(path) => path.parent(),
-            Choice::Auto { .. } => None,
-        };
         // udev removes an empty by-id directory: what is watched then is the nearest directory that is left.
-        let mut directories = configured.into_iter().chain([settings.devices.as_path()]);
-        if !directories.all(|directory| nearest(&inotify, directory)) {
+        let watched = directories.iter().filter(|directory| nearest(&inotify, directory)).count();
+        if watched < directories.len() {
             return None;
         }
         #[expect(
@@ -73,4 +68,13 @@ fn nearest(inotify: &Inotify, directory: &Path) -> bool {
         .ancestors()
         .filter(|path| !path.as_os_str().is_empty())
         .any(|path| inotify.add_watch(path, changes).is_ok())
+}
+
+/// How long udev is given after a change: it sets owner, properties and stable names one after the other.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Until something changed and udev is through with it.
+pub(super) async fn settled(watch: &Watch) {
+    watch.changed().await;
+    tokio::time::sleep(SETTLE).await;
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::ids::{IdempotencyKey, TransactionId};
+use crate::domain::ids::{IdempotencyKey, TransactionCode, TransactionId};
 use crate::domain::outcome::TransactionState;
 use crate::domain::time::Instant;
 use crate::engine::command::{Caller, Refusal, RefusalKind};
@@ -37,6 +37,12 @@ impl Book {
         self.entries.get(&id).and_then(|e| e.confirm_amount)
     }
 
+    /// The payment of a transaction code; the newest, should batch and trace have come round again.
+    pub fn by_code(&self, code: &TransactionCode) -> Option<TransactionId> {
+        let with_it = self.entries.values().filter(|e| e.view.code.as_ref() == Some(code));
+        with_it.map(|e| e.view.id).max()
+    }
+
     /// The payment of a uid's key with its fingerprint.
     pub fn by_key(&self, uid: u32, key: &IdempotencyKey) -> Option<(TransactionId, &str)> {
         let found = self.entries.iter().find(|(_, e)| e.view.owner.uid == uid && e.view.key == *key);
@@ -60,7 +66,7 @@ impl Book {
         Err(Refusal::new(RefusalKind::LimitExceeded, text))
     }
 
-    /// Adds a payment; lets the oldest finished ones go when there are too many.
+    /// Adds a payment; lets the oldest other finished ones go when there are too many.
     pub fn insert(
         &mut self,
         view: TransactionView,
@@ -68,12 +74,13 @@ impl Book {
         confirm: Option<bool>,
         start_by: Option<Instant>,
     ) {
+        let new = view.id;
         let entry = Entry { view: Arc::new(view), fingerprint, confirm_amount: confirm, start_by };
-        self.entries.insert(entry.view.id, entry);
+        self.entries.insert(new, entry);
         while self.entries.len() > MAX_OBJECTS {
-            let oldest =
-                self.entries.iter().find(|(_, e)| e.view.state == TransactionState::Finished).map(|(id, _)| *id);
-            let Some(oldest) = oldest else { break };
+            // Never the one that somebody is being told of just now, however old it is.
+            let mut finished = self.entries.values().filter(|e| e.view.state == TransactionState::Finished);
+            let Some(oldest) = finished.find(|e| e.view.id != new).map(|e| e.view.id) else { break };
             self.remove(oldest);
         }
     }

@@ -1,11 +1,19 @@
 //! The answer to "what can be paid now", and the terminal's state as one word with one cause.
 
 use crate::domain::cause::Cause;
-use crate::domain::device::DeviceState;
 use crate::domain::outcome::TerminalState;
+use crate::engine::devices::usable;
 use crate::engine::machine::Engine;
 use crate::engine::sign_in::State;
-use crate::engine::snapshot::Capability;
+use crate::engine::snapshot::{Capability, DeviceView};
+
+/// What is not as it should be at a signed-in terminal.
+struct Hindrance {
+    cause: Option<Cause>,
+    evidence: String,
+    /// Whether no card payment can start. Where not, some can.
+    blocks: bool,
+}
 
 impl Engine {
     /// One word and its cause, worst first.
@@ -26,26 +34,51 @@ impl Engine {
         if self.sale.is_some() {
             return (TerminalState::Busy, None);
         }
-        match self.missing() {
-            Some(cause) => (TerminalState::Degraded, Some(cause)),
+        match self.hindrance() {
+            Some(hindrance) => (TerminalState::Degraded, hindrance.cause),
             None => (TerminalState::Ready, self.warning()),
         }
     }
 
-    /// What keeps a signed-in terminal from taking a payment.
-    fn missing(&self) -> Option<Cause> {
+    /// The sentence behind the cause.
+    pub(super) fn evidence(&self) -> String {
+        if let Some(fault) = &self.storage_fault {
+            return fault.clone();
+        }
+        if !self.sign_in.evidence.is_empty() {
+            return self.sign_in.evidence.clone();
+        }
+        self.hindrance().map_or_else(String::new, |h| h.evidence)
+    }
+
+    /// What keeps a signed-in terminal from taking every payment, worst first.
+    fn hindrance(&self) -> Option<Hindrance> {
+        let hindrance = |cause, evidence: String, blocks| Some(Hindrance { cause, evidence, blocks });
         if self.settings.operator_required && self.operators.on_duty.is_none() {
-            return Some(Cause::O03);
+            return hindrance(Some(self.operators.cause()), "no operator is signed in".to_owned(), true);
         }
-        if self.reader.inhibited_by.is_some() || !matches!(self.reader.state, DeviceState::Ready | DeviceState::Active)
-        {
-            return Some(self.reader.last_cause.unwrap_or(Cause::H01));
+        // A lease is nobody's fault: there is no cause to name, only a holder.
+        let held = |what: &str, view: &DeviceView| {
+            view.inhibited_by.as_ref().map(|holder| format!("the {what} is inhibited by {holder}"))
+        };
+        let held = held("card reader", &self.reader).or_else(|| held("keypad", &self.keypad));
+        if let Some(evidence) = held {
+            return hindrance(None, evidence, true);
         }
-        if !matches!(self.keypad.state, DeviceState::Ready | DeviceState::Active) {
-            return Some(self.keypad.last_cause.unwrap_or(Cause::H05));
+        let (reader, keypad) = (self.reader.state, self.keypad.state);
+        if !usable(reader) {
+            let cause = self.reader.last_cause.unwrap_or(Cause::H01);
+            return hindrance(Some(cause), format!("the card reader is {reader}"), true);
+        }
+        if !usable(keypad) {
+            // Cards that need no PIN still work if no confirmation is asked for.
+            let cause = self.keypad.last_cause.unwrap_or(Cause::H05);
+            return hindrance(Some(cause), format!("the keypad is {keypad}"), self.settings.confirm_amount);
         }
         if let (false, Some(cause)) = (self.reversals.is_empty(), self.reversals.trouble) {
-            return Some(cause);
+            // A payment may start: the reversal is tried first.
+            let evidence = format!("{} reversals not acknowledged by the host", self.reversals.len());
+            return hindrance(Some(cause), evidence, false);
         }
         None
     }
@@ -63,16 +96,15 @@ impl Engine {
     pub(super) fn capabilities(&self) -> [Capability; 4] {
         let (state, cause) = self.assess();
         let online = match state {
-            TerminalState::Ready | TerminalState::Busy => None,
-            // A payment may start with an open reversal: it is sent first.
-            TerminalState::Degraded if cause == self.reversals.trouble && !self.reversals.is_empty() => None,
-            // Without a keypad, cards that need no PIN still work, if no confirmation is asked for.
-            TerminalState::Degraded if cause == Some(Cause::H05) && !self.settings.confirm_amount => None,
+            TerminalState::Ready | TerminalState::Busy => Ok(()),
+            TerminalState::Degraded => match self.hindrance() {
+                Some(Hindrance { blocks: true, cause, .. }) => Err(cause),
+                Some(Hindrance { blocks: false, .. }) | None => Ok(()),
+            },
             TerminalState::Starting
             | TerminalState::SignedOut
             | TerminalState::SigningIn
-            | TerminalState::Degraded
-            | TerminalState::OutOfService => Some(cause),
+            | TerminalState::OutOfService => Err(cause),
         };
         let row = |available: bool, cause: Option<Cause>| Capability {
             available,
@@ -82,7 +114,7 @@ impl Engine {
             count_left: None,
         };
         [
-            row(online.is_none(), online.flatten()),
+            row(online.is_ok(), online.err().flatten()),
             // Offline card payments are off unless the acquirer allows them; QR needs a scanner.
             row(false, None),
             row(false, None),

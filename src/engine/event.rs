@@ -74,7 +74,7 @@ pub enum Event {
     PasswordHashed {
         /// Which.
         id: CommandId,
-        /// PHC string.
+        /// PHC string; empty if it could not be made (no randomness).
         hash: String,
     },
     /// The connection to the host stands; nothing has been sent.

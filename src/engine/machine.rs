@@ -3,21 +3,21 @@
 use std::collections::VecDeque;
 
 use crate::domain::cause::Cause;
-use crate::domain::device::DeviceState;
 use crate::domain::ids::{Batch, Stan, TransactionId};
 use crate::domain::outcome::{Outcome, TerminalState, TransactionState};
 use crate::domain::prompt::Prompt;
-use crate::domain::time::{Instant, Now};
+use crate::domain::time::{Instant, Now, WallTime};
 use crate::engine::action::Action;
 use crate::engine::book::Book;
-use crate::engine::command::{Command, CommandId, Device, Refusal, RefusalKind, Reply};
+use crate::engine::command::{Command, CommandId, Refusal, RefusalKind, Reply};
+use crate::engine::devices::{absent, shown};
 use crate::engine::event::Event;
 use crate::engine::jitter::Jitter;
-use crate::engine::line::{Line, Purpose};
+use crate::engine::line::{Errands, Line, Purpose};
 use crate::engine::operator::Operators;
 use crate::engine::record::{Record, Recovered};
 use crate::engine::reversal::Reversals;
-use crate::engine::sale::{Sale, Step};
+use crate::engine::sale::Sale;
 use crate::engine::settings::Settings;
 use crate::engine::sign_in::SignIn;
 use crate::engine::signal::Signal;
@@ -40,40 +40,21 @@ pub struct Engine {
     pub(super) batch: Batch,
     pub(super) sign_in: SignIn,
     pub(super) line: Line,
-    pub(super) errands: VecDeque<Purpose>,
+    pub(super) errands: Errands,
     pub(super) sale: Option<Sale>,
     pub(super) reversals: Reversals,
     pub(super) book: Book,
     pub(super) operators: Operators,
-    pub(super) operator_trouble: Option<Cause>,
     pub(super) reader: DeviceView,
     pub(super) keypad: DeviceView,
     pub(super) keys: KeysView,
     pub(super) storage_fault: Option<String>,
     pub(super) notice: Option<Cause>,
     pub(super) next_id: TransactionId,
-    prompt: Prompt,
+    pub(super) prompt: Prompt,
+    pub(super) prompt_until: Option<Instant>,
     told: TerminalState,
     outputs: VecDeque<Output>,
-}
-
-/// Errands that may wait for the line.
-const MAX_ERRANDS: usize = 16;
-
-fn absent() -> DeviceView {
-    DeviceView {
-        state: DeviceState::Absent,
-        model: String::new(),
-        firmware: String::new(),
-        last_cause: None,
-        inhibited_by: None,
-    }
-}
-
-/// A device under a lease is shown as inhibited, whatever it could do.
-fn shown(view: &DeviceView) -> DeviceView {
-    let held = view.inhibited_by.is_some() && view.state == DeviceState::Ready;
-    DeviceView { state: if held { DeviceState::Inhibited } else { view.state }, ..view.clone() }
 }
 
 impl Engine {
@@ -86,12 +67,11 @@ impl Engine {
             batch: stored.batch,
             sign_in: SignIn::new(stored.signed_in_at),
             line: Line::Idle,
-            errands: VecDeque::new(),
+            errands: Errands::default(),
             sale: None,
             reversals: Reversals::recovered(stored.reversals, now.mono),
             book: Book::default(),
             operators: Operators::new(stored.operators, stored.on_duty),
-            operator_trouble: None,
             reader: absent(),
             keypad: absent(),
             keys: KeysView::default(),
@@ -99,6 +79,7 @@ impl Engine {
             notice: None,
             next_id: stored.next_id,
             prompt: Prompt::Idle,
+            prompt_until: None,
             told: TerminalState::Starting,
             outputs: VecDeque::new(),
             settings,
@@ -110,31 +91,40 @@ impl Engine {
         engine
     }
 
-    fn take_up(&mut self, view: TransactionView) {
-        let id = view.id;
-        let state = view.state;
-        self.book.insert(view, String::new(), None, None);
-        match state {
+    fn take_up(&mut self, mut view: TransactionView) {
+        let found = view.state;
+        let reversal = self.reversals.holds(view.id);
+        match found {
             TransactionState::Finished => {}
+            TransactionState::Authorising | TransactionState::Reversing if reversal => {
+                view.state = TransactionState::Reversing;
+                view.outcome = Some(Outcome::Unknown);
+                view.cause = view.cause.or(Some(Cause::P04));
+            }
             TransactionState::Authorising | TransactionState::Reversing => {
-                let view = self.book.update(id, |v| {
-                    v.state = TransactionState::Reversing;
-                    v.outcome = Some(Outcome::Unknown);
-                    v.cause = v.cause.or(Some(Cause::P04));
-                });
-                if let Some(view) = view.filter(|_| state == TransactionState::Authorising) {
-                    self.record(Record::Changed { view: Box::new((*view).clone()) });
-                }
+                // Never written by this program; there is nothing to send, so a person has to ask the acquirer.
+                view.state = TransactionState::Finished;
+                view.outcome = Some(Outcome::Unknown);
+                view.cause = Some(Cause::P04);
+                view.evidence = "found without its reversal: ask the acquirer whether it was charged".to_owned();
+                view.finished_at = Some(self.now.wall);
             }
             TransactionState::Created
             | TransactionState::AwaitingConfirmation
             | TransactionState::AwaitingCard
             | TransactionState::AwaitingPin
             | TransactionState::Connecting => {
-                let evidence = "the daemon restarted before anything was sent".to_owned();
-                self.finish(id, Outcome::Cancelled, Some(Cause::P04), evidence);
+                view.state = TransactionState::Finished;
+                view.outcome = Some(Outcome::Cancelled);
+                view.cause = Some(Cause::P04);
+                view.evidence = "the daemon restarted before anything was sent".to_owned();
+                view.finished_at = Some(self.now.wall);
             }
         }
+        if view.state != found {
+            self.record(Record::Changed { view: Box::new(view.clone()) });
+        }
+        self.book.insert(view, String::new(), None, None);
     }
 
     /// Takes one event in.
@@ -156,7 +146,7 @@ impl Engine {
             Event::EntryProgressed { digits } => self.entry_progressed(digits),
             Event::OperatorNumberEntered(operator) => self.operator_number(operator),
             Event::PasswordEntered(password) => self.operator_password(password),
-            Event::EntryCancelled => self.entry_over(None, "cancelled at the keypad"),
+            Event::EntryCancelled => self.cancel_pressed(),
             Event::EntryTimedOut => self.entry_over(None, "nobody typed in time"),
             Event::EntryFailed(cause) => self.entry_over(Some(cause), "the keypad failed"),
             Event::PasswordChecked { id, good } => self.password_checked(id, good),
@@ -167,17 +157,25 @@ impl Engine {
             Event::KeysChanged { master_check, pending_component, asking_component } => {
                 self.keys_changed(master_check, pending_component, asking_component);
             }
-            Event::StorageChanged { fault } => self.storage_fault = fault,
+            Event::StorageChanged { fault } => self.storage_changed(fault),
         }
-        self.settle();
+        // The event counts even where its deadline has just passed: an answer is an answer.
+        self.let_pass();
     }
 
     /// Lets time pass.
     pub fn expire(&mut self, now: Now) {
         self.now = now;
+        self.let_pass();
+    }
+
+    fn let_pass(&mut self) {
         self.expire_sign_in();
+        self.expire_line();
         self.expire_sale();
-        for id in self.book.overdue(now.mono) {
+        self.expire_operators();
+        self.expire_prompt();
+        for id in self.book.overdue(self.now.mono) {
             self.drop_unsent(id, "not started in time");
         }
         self.settle();
@@ -186,10 +184,18 @@ impl Engine {
     /// When `expire` wants to be called next.
     pub fn deadline(&self) -> Option<Instant> {
         // A sign-in or reversal that is due but waits for the line is woken by the line, not by the clock.
-        let later = |t: &Instant| *t > self.now.mono;
-        let sale = self.sale.as_ref().and_then(|s| s.deadline);
-        let all = [self.sign_in.deadline(), self.reversals.deadline(), self.book.deadline(), sale];
-        all.into_iter().flatten().filter(later).min()
+        let due = [self.sign_in.due_at(), self.reversals.deadline()];
+        let waits = due.into_iter().flatten().filter(|t| *t > self.now.mono);
+        let others = [
+            self.sign_in.patience(),
+            self.line.deadline(),
+            self.errands.deadline(),
+            self.sale.as_ref().and_then(|s| s.deadline),
+            self.operators.deadline(),
+            self.book.deadline(),
+            self.prompt_until,
+        ];
+        waits.chain(others.into_iter().flatten()).min()
     }
 
     /// The next thing to do.
@@ -200,18 +206,11 @@ impl Engine {
     /// Everything that can be read.
     pub fn snapshot(&self) -> Snapshot {
         let (state, cause) = self.assess();
-        let next = match self.sign_in.state {
-            crate::engine::sign_in::State::Wanted { at, .. } => {
-                let wait = u64::try_from(at.since(self.now.mono).as_micros()).unwrap_or(0);
-                Some(crate::domain::time::WallTime(self.now.wall.0.saturating_add(wait)))
-            }
-            _ => None,
-        };
         Snapshot {
             terminal: TerminalView {
                 state,
                 cause,
-                evidence: self.storage_fault.clone().unwrap_or_else(|| self.sign_in.evidence.clone()),
+                evidence: self.evidence(),
                 terminal_id: self.settings.terminal_id.to_string(),
                 merchant_id: self.settings.merchant_id.to_string(),
                 batch: self.batch,
@@ -219,7 +218,7 @@ impl Engine {
                 supervisor_set: self.operators.supervisor_set(),
                 active: self.sale.as_ref().map(|s| s.id),
                 prompt: self.prompt.clone(),
-                next_sign_in: next,
+                next_sign_in: self.next_sign_in(),
                 signed_in_at: self.sign_in.last_good,
                 clock_difference: self.sign_in.clock_difference,
             },
@@ -232,8 +231,15 @@ impl Engine {
         }
     }
 
+    fn next_sign_in(&self) -> Option<WallTime> {
+        let at = self.sign_in.wanted_at().filter(|_| self.keys.master_check.is_some())?;
+        let wait = u64::try_from(at.since(self.now.mono).as_micros()).unwrap_or(0);
+        Some(WallTime(self.now.wall.0.saturating_add(wait)))
+    }
+
     fn settle(&mut self) {
         self.renew_old_keys();
+        self.begin_if_prepared();
         self.next_on_line();
         let (new, cause) = self.assess();
         let old = self.told;
@@ -256,21 +262,9 @@ impl Engine {
             Command::Start { caller, id: transaction } => self.start_asked(id, &caller, transaction),
             Command::Cancel { caller, id: transaction } => self.cancel_asked(id, &caller, transaction),
             Command::Acknowledge { caller, id: transaction } => self.acknowledge_asked(id, &caller, transaction),
-            Command::FindByKey { caller, key } => {
-                if let Some((found, _)) = self.book.by_key(caller.uid, &key) {
-                    self.book.adopt(found, &caller);
-                    return self.act(Action::Reply(id, Ok(Reply::Transaction(found))));
-                }
-                self.found(id, stored.map(|s| s.0).map(|v| TransactionView { owner: caller, ..v }));
-            }
-            Command::FindByCode { code, .. } => {
-                let at_hand = self.book.views().values().find(|v| v.code.as_ref() == Some(&code)).map(|v| v.id);
-                match at_hand {
-                    Some(found) => self.act(Action::Reply(id, Ok(Reply::Transaction(found)))),
-                    None => self.found(id, stored.map(|s| s.0)),
-                }
-            }
-            Command::Echo => self.echo_asked(id),
+            Command::FindByKey { caller, key } => self.find_by_key(id, caller, &key, stored.map(|s| *s)),
+            Command::FindByCode { code, .. } => self.find_by_code(id, &code, stored.map(|s| *s)),
+            Command::Echo => self.run_errand(id, Purpose::Echo(id)),
             Command::ResetReader => self.reset_asked(id),
             Command::Inhibit { caller, device, why } => {
                 self.inhibit_asked(id, device, format!("{}: {why}", caller.connection))
@@ -292,96 +286,12 @@ impl Engine {
         }
     }
 
-    fn echo_asked(&mut self, id: CommandId) {
-        if self.errands.len() >= MAX_ERRANDS || self.sale.is_some() {
-            return self.refuse(id, Refusal::new(RefusalKind::Busy, "the line to the host is in use; try again"));
+    fn storage_changed(&mut self, fault: Option<String>) {
+        if let Some(fault) = &fault {
+            // Stopped before money is at risk: what is not sent yet is not sent any more.
+            self.end_unsent(Outcome::Cancelled, Some(Cause::P02), format!("storage fault: {fault}"));
         }
-        self.errands.push_back(Purpose::Echo(id));
-    }
-
-    fn reset_asked(&mut self, id: CommandId) {
-        if matches!(&self.sale, Some(Sale { step: Step::Presenting { .. }, .. })) {
-            return self
-                .refuse(id, Refusal::new(RefusalKind::Busy, "a card is being waited for; cancel that payment first"));
-        }
-        self.act(Action::ResetReader);
-        self.act(Action::Reply(id, Ok(Reply::Done)));
-    }
-
-    fn inhibit_asked(&mut self, id: CommandId, device: Device, by: String) {
-        if self.sale.is_some() {
-            return self
-                .refuse(id, Refusal::new(RefusalKind::Busy, "a payment is under way; try again when it is over"));
-        }
-        let view = self.device(device);
-        if let Some(holder) = &view.inhibited_by {
-            let text = format!("already inhibited by {holder}");
-            return self.refuse(id, Refusal::new(RefusalKind::Busy, text));
-        }
-        view.inhibited_by = Some(by);
-        self.act(Action::Reply(id, Ok(Reply::Done)));
-    }
-
-    fn inhibit_ended(&mut self, id: CommandId, device: Device) {
-        self.device(device).inhibited_by = None;
-        self.act(Action::Reply(id, Ok(Reply::Done)));
-    }
-
-    fn device(&mut self, device: Device) -> &mut DeviceView {
-        match device {
-            Device::Reader => &mut self.reader,
-            Device::Keypad => &mut self.keypad,
-        }
-    }
-
-    fn device_changed(&mut self, device: Device, state: DeviceState, cause: Option<Cause>) {
-        let view = self.device(device);
-        view.state = state;
-        if cause.is_some() || state == DeviceState::Ready {
-            view.last_cause = cause;
-        }
-        if device == Device::Reader
-            && matches!(state, DeviceState::Absent | DeviceState::Failed | DeviceState::Starting)
-        {
-            self.reader_lost();
-        }
-    }
-
-    fn keys_changed(&mut self, master: Option<String>, pending: Option<String>, asking: Option<u8>) {
-        let changed = self.keys.master_check != master;
-        self.keys.pending_component = pending;
-        self.keys.asking_component = asking;
-        self.keys.master_check = master;
-        if changed {
-            self.keys.working = false;
-            if self.keys.master_check.is_some() {
-                self.want_sign_in(None);
-            }
-        }
-    }
-
-    fn entry_progressed(&mut self, digits: u8) {
-        match &self.prompt {
-            Prompt::EnterPin { .. } => self.prompt(Prompt::EnterPin { digits }),
-            Prompt::EnterOperator { .. } => self.show(Prompt::EnterOperator { digits }),
-            Prompt::EnterPassword { .. } => self.show(Prompt::EnterPassword { digits }),
-            _ => {}
-        }
-    }
-
-    fn entry_over(&mut self, cause: Option<Cause>, why: &str) {
-        self.operator_entry_ended();
-        self.entry_ended(cause, why);
-    }
-
-    /// Whether the keypad serves something else than a payment.
-    pub(super) fn keypad_taken(&self) -> bool {
-        self.operators.uses_keypad() || self.keys.asking_component.is_some() || self.keypad.inhibited_by.is_some()
-    }
-
-    /// Whether the key ceremony may use the keypad now.
-    pub fn keypad_is_free(&self) -> bool {
-        self.sale.is_none() && !self.keypad_taken() && self.keypad.state == DeviceState::Ready
+        self.storage_fault = fault;
     }
 
     /// Whether nothing is under way that a change of keys would hurt.
@@ -405,56 +315,5 @@ impl Engine {
 
     pub(super) fn refuse(&mut self, id: CommandId, refusal: Refusal) {
         self.act(Action::Reply(id, Err(refusal)));
-    }
-
-    /// Shows a prompt to whoever stands there.
-    pub(super) fn show(&mut self, prompt: Prompt) {
-        if self.prompt != prompt {
-            self.prompt = prompt.clone();
-            self.act(Action::Show(prompt));
-        }
-    }
-
-    pub(super) fn show_idle(&mut self) {
-        if self.sale.is_none() {
-            self.show(Prompt::Idle);
-        }
-    }
-
-    /// Shows a prompt of the payment in hand, and tells its owner.
-    pub(super) fn prompt(&mut self, prompt: Prompt) {
-        if let Some(id) = self.sale.as_ref().map(|s| s.id) {
-            self.prompt_for(id, prompt);
-        }
-    }
-
-    pub(super) fn prompt_for(&mut self, id: TransactionId, prompt: Prompt) {
-        if let Some(connection) = self.book.get(id).map(|v| v.owner.connection.clone()) {
-            self.act(Action::Tell(Signal::PromptChanged { id, connection, prompt: prompt.clone() }));
-        }
-        self.show(prompt);
-    }
-
-    pub(super) fn state_of(&self, id: TransactionId) -> TransactionState {
-        self.book.get(id).map_or(TransactionState::Finished, |v| v.state)
-    }
-
-    /// Moves a payment on where nothing has to be on disk for it: nothing has been sent yet.
-    pub(super) fn move_to(&mut self, id: TransactionId, new: TransactionState) {
-        let old = self.state_of(id);
-        self.book.update(id, |v| v.state = new);
-        self.tell_moved(id, old, new);
-    }
-
-    pub(super) fn tell_moved(&mut self, id: TransactionId, old: TransactionState, new: TransactionState) {
-        if let Some(connection) = self.book.get(id).map(|v| v.owner.connection.clone()) {
-            self.act(Action::Tell(Signal::TransactionStateChanged { id, connection, old, new }));
-        }
-    }
-
-    pub(super) fn tell_finished(&mut self, id: TransactionId, outcome: Outcome) {
-        if let Some(connection) = self.book.get(id).map(|v| v.owner.connection.clone()) {
-            self.act(Action::Tell(Signal::TransactionFinished { id, connection, outcome }));
-        }
     }
 }

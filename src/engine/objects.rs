@@ -1,7 +1,7 @@
 //! How payments come to have an object on the bus: created, found again, acknowledged.
 
 use crate::domain::cause::Cause;
-use crate::domain::ids::TransactionId;
+use crate::domain::ids::{IdempotencyKey, TransactionCode, TransactionId};
 use crate::domain::outcome::TransactionState;
 use crate::engine::action::Action;
 use crate::engine::command::{Caller, CommandId, NewTransaction, Refusal, RefusalKind, Reply};
@@ -18,24 +18,19 @@ impl Engine {
         stored: Option<Box<(TransactionView, String)>>,
     ) {
         let fingerprint = new.fingerprint();
-        let known = self.book.by_key(new.caller.uid, &new.key);
-        let known = known.map(|(found, print)| (found, print == fingerprint || print.is_empty()));
-        if let Some((found, mut same)) = known {
-            // A payment taken up after a restart has its fingerprint in the store only.
-            if let Some(stored) = &stored {
-                same = stored.1 == fingerprint;
-            }
-            if !same {
-                return self.refuse(id, mismatch());
-            }
+        let known = self.book.by_key(new.caller.uid, &new.key).map(|(found, print)| (found, print == fingerprint));
+        // The store is asked every time; a payment taken up after a restart has its fingerprint only there.
+        let same = stored.as_ref().map(|s| s.1 == fingerprint).or(known.map(|k| k.1));
+        if same == Some(false) {
+            let text = "this idempotency key was used with other arguments; take a new key for a new payment";
+            return self.refuse(id, Refusal::new(RefusalKind::IdempotencyMismatch, text));
+        }
+        if let Some((found, _)) = known {
             self.book.adopt(found, &new.caller);
             return self.act(Action::Reply(id, Ok(Reply::Transaction(found))));
         }
         if let Some(stored) = stored {
-            if stored.1 != fingerprint {
-                return self.refuse(id, mismatch());
-            }
-            return self.found(id, Some(TransactionView { owner: new.caller, ..stored.0 }));
+            return self.found(id, Some((TransactionView { owner: new.caller, ..stored.0 }, stored.1)));
         }
         if let Err(refusal) = self.may_create(&new) {
             return self.refuse(id, refusal);
@@ -92,16 +87,46 @@ impl Engine {
     }
 
     /// Answers with a payment from the store, giving it an object again.
-    pub(super) fn found(&mut self, command: CommandId, view: Option<TransactionView>) {
-        let Some(view) = view else {
+    pub(super) fn found(&mut self, command: CommandId, stored: Option<(TransactionView, String)>) {
+        let Some((view, fingerprint)) = stored else {
             let refusal = Refusal::because(RefusalKind::NotFound, Cause::O04, "no payment with this key or code");
             return self.refuse(command, refusal);
         };
         let id = view.id;
         if self.book.get(id).is_none() {
-            self.book.insert(view, String::new(), None, None);
+            self.book.insert(view, fingerprint, None, None);
         }
         self.act(Action::Reply(command, Ok(Reply::Transaction(id))));
+    }
+
+    /// `FindTransaction` by key.
+    pub(super) fn find_by_key(
+        &mut self,
+        command: CommandId,
+        caller: Caller,
+        key: &IdempotencyKey,
+        stored: Option<(TransactionView, String)>,
+    ) {
+        match self.book.by_key(caller.uid, key).map(|found| found.0) {
+            Some(found) => {
+                self.book.adopt(found, &caller);
+                self.act(Action::Reply(command, Ok(Reply::Transaction(found))));
+            }
+            None => self.found(command, stored.map(|(v, print)| (TransactionView { owner: caller, ..v }, print))),
+        }
+    }
+
+    /// `FindTransaction` by code. Signals stay with the owner.
+    pub(super) fn find_by_code(
+        &mut self,
+        command: CommandId,
+        code: &TransactionCode,
+        stored: Option<(TransactionView, String)>,
+    ) {
+        match self.book.by_code(code) {
+            Some(found) => self.act(Action::Reply(command, Ok(Reply::Transaction(found)))),
+            None => self.found(command, stored),
+        }
     }
 
     /// `Acknowledge`.
@@ -118,9 +143,4 @@ impl Engine {
             Err(refusal) => self.refuse(command, refusal),
         }
     }
-}
-
-fn mismatch() -> Refusal {
-    let text = "this idempotency key was used with other arguments; take a new key for a new payment";
-    Refusal::new(RefusalKind::IdempotencyMismatch, text)
 }

@@ -13,10 +13,10 @@ use crate::engine::action::Action;
 use crate::engine::command::{CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::machine::Engine;
 use crate::engine::record::{OperatorRecord, Record};
-use crate::engine::settings::{MAX_PASSWORD_TRIES, SUPERVISOR_WAIT};
+use crate::engine::settings::{ENTRY_WAIT, MAX_PASSWORD_TRIES, PASSWORD_WAIT, SUPERVISOR_WAIT};
 
 /// What is under way with passwords; at most one thing at a time.
-enum Pending {
+pub(super) enum Pending {
     None,
     /// The keypad asks for a number.
     Number,
@@ -38,19 +38,23 @@ enum Pending {
 
 /// The operators of this terminal.
 pub struct Operators {
-    all: BTreeMap<OperatorId, OperatorRecord>,
+    pub(super) all: BTreeMap<OperatorId, OperatorRecord>,
     /// Who is signed in.
     pub on_duty: Option<OperatorId>,
-    pending: Pending,
+    pub(super) pending: Pending,
     /// Growing delay after wrong passwords, each operator's own.
-    not_before: BTreeMap<OperatorId, Instant>,
+    pub(super) not_before: BTreeMap<OperatorId, Instant>,
+    /// When what is under way counts as lost; keypad and core are quicker.
+    until: Option<Instant>,
+    /// What went wrong last, until somebody signs in.
+    trouble: Option<Cause>,
 }
 
 impl Operators {
     /// As the store has them.
     pub fn new(all: Vec<OperatorRecord>, on_duty: Option<OperatorId>) -> Self {
         let all = all.into_iter().map(|o| (o.id.clone(), o)).collect();
-        Self { all, on_duty, pending: Pending::None, not_before: BTreeMap::new() }
+        Self { all, on_duty, pending: Pending::None, not_before: BTreeMap::new(), until: None, trouble: None }
     }
 
     /// Whether a supervisor exists.
@@ -63,58 +67,63 @@ impl Operators {
         matches!(self.pending, Pending::Number | Pending::Password(_))
     }
 
-    fn supervisor_on_duty(&self) -> bool {
+    /// When what is under way counts as lost.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Why nobody may sell.
+    pub fn cause(&self) -> Cause {
+        self.trouble.unwrap_or(Cause::O03)
+    }
+
+    pub(super) fn begin(&mut self, pending: Pending, until: Instant) {
+        self.pending = pending;
+        self.until = Some(until);
+    }
+
+    pub(super) fn take(&mut self) -> Pending {
+        self.until = None;
+        std::mem::replace(&mut self.pending, Pending::None)
+    }
+
+    /// Whether without this operator nobody could add, unlock or change operators.
+    pub(super) fn is_last_supervisor(&self, operator: &OperatorId) -> bool {
+        let supervisors = |id: &OperatorId| self.all.get(id).is_some_and(|o| o.role != Role::Operator);
+        supervisors(operator) && !self.all.keys().any(|id| id != operator && supervisors(id))
+    }
+
+    pub(super) fn supervisor_on_duty(&self) -> bool {
         let role = self.on_duty.as_ref().and_then(|id| self.all.get(id)).map(|o| o.role);
         matches!(role, Some(Role::Supervisor | Role::Administrator))
     }
 }
 
 fn unknown_operator() -> Refusal {
-    // The same words as for a wrong password: numbers are not to be found out by trying.
     Refusal::because(RefusalKind::NotAuthorized, Cause::O01, "operator number or password wrong")
 }
 
-fn password_rule(operator: &OperatorId, password: &SecretBytes) -> Result<(), &'static str> {
-    let bytes = password.expose();
-    if !(6..=32).contains(&bytes.len()) {
-        return Err("a password has 6 to 32 characters");
-    }
-    if bytes == operator.as_str().as_bytes() {
-        return Err("the password must not be the operator number");
-    }
-    if bytes.windows(2).all(|w| matches!(w, [a, b] if a == b)) {
-        return Err("the password must not repeat one character");
-    }
-    let step = |up: bool| {
-        bytes
-            .windows(2)
-            .all(|w| matches!(w, [a, b] if if up { b.wrapping_sub(*a) == 1 } else { a.wrapping_sub(*b) == 1 }))
-    };
-    if step(true) || step(false) {
-        return Err("the password must not be a run such as 123456");
-    }
-    Ok(())
-}
-
 impl Engine {
-    /// `OperatorSignIn`.
+    /// `OperatorSignIn`, or the end of an entry at the keypad, for which nobody waits.
     pub(super) fn operator_sign_in(&mut self, id: CommandId, operator: OperatorId, password: SecretBytes, reply: bool) {
         match self.may_check(&operator) {
             Ok(hash) => {
-                self.operators.pending = Pending::Checking { id, operator, reply };
+                let until = self.now.mono.after(PASSWORD_WAIT);
+                self.operators.begin(Pending::Checking { id, operator, reply }, until);
                 self.act(Action::CheckPassword { id, hash, password });
             }
-            Err(refusal) if reply => self.refuse(id, refusal),
-            Err(_) => {}
+            Err(refusal) => {
+                self.operators.trouble = refusal.cause.or(self.operators.trouble);
+                if reply {
+                    self.refuse(id, refusal);
+                }
+            }
         }
     }
 
     fn may_check(&self, operator: &OperatorId) -> Result<String, Refusal> {
         self.passwords_free()?;
-        if !self.operators.supervisor_set() {
-            let text = "no supervisor exists yet; set one with `posctl operator set NUMBER --role supervisor`";
-            return Err(Refusal::new(RefusalKind::WrongState, text));
-        }
+        self.supervisor_exists()?;
         if let Some(t) = self.operators.not_before.get(operator).filter(|t| **t > self.now.mono) {
             let wait = t.since(self.now.mono).as_secs() + 1;
             let text = format!("wait {wait} s before the next try");
@@ -128,8 +137,16 @@ impl Engine {
         Ok(record.hash.clone())
     }
 
+    fn supervisor_exists(&self) -> Result<(), Refusal> {
+        if self.operators.supervisor_set() {
+            return Ok(());
+        }
+        let text = "no supervisor exists yet; set one with `posctl operator set NUMBER --role supervisor`";
+        Err(Refusal::new(RefusalKind::WrongState, text))
+    }
+
     /// Checking a password keeps the core thread busy, so not during a payment, and one at a time.
-    fn passwords_free(&self) -> Result<(), Refusal> {
+    pub(super) fn passwords_free(&self) -> Result<(), Refusal> {
         if self.sale.is_some() {
             return Err(Refusal::new(RefusalKind::Busy, "a payment is under way; try again when it is over"));
         }
@@ -143,61 +160,63 @@ impl Engine {
 
     /// The core has compared a password.
     pub(super) fn password_checked(&mut self, check: CommandId, good: bool) {
-        let (operator, reply) = match std::mem::replace(&mut self.operators.pending, Pending::None) {
-            Pending::Checking { id, operator, reply } if id == check => (operator, reply),
-            other => {
-                self.operators.pending = other;
-                return;
-            }
-        };
-        let Some(record) = self.operators.all.get_mut(&operator) else { return };
-        let result = if good {
-            record.failed = 0;
-            Ok(Reply::Done)
-        } else {
-            record.failed = record.failed.saturating_add(1);
-            let over = record.failed >= MAX_PASSWORD_TRIES;
-            // A supervisor is never locked for good: nobody could unlock the last one.
-            record.locked = over && record.role == Role::Operator;
-            let wait = if over { SUPERVISOR_WAIT } else { Duration::from_secs(1u64 << record.failed.min(6)) };
-            self.operators.not_before.insert(operator.clone(), self.now.mono.after(wait));
-            if record.locked {
-                let text = "too many wrong passwords: this operator is locked until a supervisor unlocks";
-                Err(Refusal::because(RefusalKind::NotAuthorized, Cause::O02, text))
-            } else {
-                let left = MAX_PASSWORD_TRIES.saturating_sub(record.failed);
-                let text = format!("operator number or password wrong, {left} tries left");
-                Err(Refusal::because(RefusalKind::NotAuthorized, Cause::O01, text))
-            }
-        };
-        let record = record.clone();
-        self.record(Record::OperatorStored(record));
-        if good {
-            self.operators.not_before.remove(&operator);
-            self.operators.on_duty = Some(operator.clone());
-            self.record(Record::OperatorOnDuty(Some(operator)));
-        } else if let Err(refusal) = &result {
-            self.operator_trouble = refusal.cause;
+        if !matches!(&self.operators.pending, Pending::Checking { id, .. } if *id == check) {
+            return;
         }
-        if good {
-            self.operator_trouble = None;
-        }
+        let Pending::Checking { operator, reply, .. } = self.operators.take() else { return };
+        let result = if good { self.let_in(operator) } else { self.count_wrong(&operator) };
+        self.operators.trouble = result.as_ref().err().and_then(|refusal| refusal.cause);
         self.show_idle();
         if reply {
             self.act(Action::Reply(check, result));
         }
     }
 
+    fn let_in(&mut self, operator: OperatorId) -> Result<Reply, Refusal> {
+        let record = self.operators.all.get_mut(&operator).ok_or_else(unknown_operator)?;
+        record.failed = 0;
+        let record = record.clone();
+        self.record(Record::OperatorStored(record));
+        self.operators.not_before.remove(&operator);
+        self.operators.on_duty = Some(operator.clone());
+        self.record(Record::OperatorOnDuty(Some(operator)));
+        Ok(Reply::Done)
+    }
+
+    fn count_wrong(&mut self, operator: &OperatorId) -> Result<Reply, Refusal> {
+        let record = self.operators.all.get_mut(operator).ok_or_else(unknown_operator)?;
+        record.failed = record.failed.saturating_add(1);
+        let over = record.failed >= MAX_PASSWORD_TRIES;
+        // A supervisor is never locked for good: nobody could unlock the last one.
+        record.locked = over && record.role == Role::Operator;
+        let record = record.clone();
+        let wait = if over { SUPERVISOR_WAIT } else { Duration::from_secs(1u64 << record.failed.min(6)) };
+        self.operators.not_before.insert(operator.clone(), self.now.mono.after(wait));
+        let refusal = if record.locked {
+            let text = "too many wrong passwords: this operator is locked until a supervisor unlocks";
+            Refusal::because(RefusalKind::NotAuthorized, Cause::O02, text)
+        } else if over {
+            let text = format!("too many wrong passwords: wait {} s before the next try", wait.as_secs());
+            Refusal::because(RefusalKind::NotAuthorized, Cause::O01, text)
+        } else {
+            let left = MAX_PASSWORD_TRIES.saturating_sub(record.failed);
+            let text = format!("operator number or password wrong, {left} tries left");
+            Refusal::because(RefusalKind::NotAuthorized, Cause::O01, text)
+        };
+        self.record(Record::OperatorStored(record));
+        Err(refusal)
+    }
+
     /// `OperatorSignInAtKeypad`.
     pub(super) fn operator_at_keypad(&mut self, id: CommandId) {
-        if let Err(refusal) = self.passwords_free() {
+        if let Err(refusal) = self.passwords_free().and_then(|()| self.supervisor_exists()) {
             return self.refuse(id, refusal);
         }
         if self.keypad_taken() || self.keypad.state != crate::domain::device::DeviceState::Ready {
             let text = format!("the keypad is {}", self.keypad.state);
             return self.refuse(id, Refusal::because(RefusalKind::WrongState, Cause::H05, text));
         }
-        self.operators.pending = Pending::Number;
+        self.operators.begin(Pending::Number, self.now.mono.after(ENTRY_WAIT));
         self.act(Action::Reply(id, Ok(Reply::Done)));
         self.show(Prompt::EnterOperator { digits: 0 });
         self.act(Action::AskOperatorNumber);
@@ -206,7 +225,7 @@ impl Engine {
     /// A number was typed.
     pub(super) fn operator_number(&mut self, operator: OperatorId) {
         if matches!(self.operators.pending, Pending::Number) {
-            self.operators.pending = Pending::Password(operator);
+            self.operators.begin(Pending::Password(operator), self.now.mono.after(ENTRY_WAIT));
             self.show(Prompt::EnterPassword { digits: 0 });
             self.act(Action::AskPassword);
         }
@@ -214,9 +233,11 @@ impl Engine {
 
     /// A password was typed.
     pub(super) fn operator_password(&mut self, password: SecretBytes) {
-        match std::mem::replace(&mut self.operators.pending, Pending::None) {
-            Pending::Password(operator) => self.operator_sign_in(CommandId(0), operator, password, false),
-            other => self.operators.pending = other,
+        if !matches!(self.operators.pending, Pending::Password(_)) {
+            return;
+        }
+        if let Pending::Password(operator) = self.operators.take() {
+            self.operator_sign_in(CommandId(0), operator, password, false);
         }
         self.show_idle();
     }
@@ -224,9 +245,24 @@ impl Engine {
     /// The keypad entry of an operator ended without a result.
     pub(super) fn operator_entry_ended(&mut self) {
         if self.operators.uses_keypad() {
-            self.operators.pending = Pending::None;
+            self.operators.take();
             self.show_idle();
         }
+    }
+
+    /// What is under way was lost: nobody waits for ever.
+    pub(super) fn expire_operators(&mut self) {
+        if self.operators.until.is_none_or(|t| t > self.now.mono) {
+            return;
+        }
+        match self.operators.take() {
+            Pending::None | Pending::Checking { reply: false, .. } => {}
+            Pending::Number | Pending::Password(_) => self.act(Action::StopEntry),
+            Pending::Checking { id, reply: true, .. } | Pending::Hashing { id, .. } => {
+                self.refuse(id, Refusal::new(RefusalKind::Internal, "the password could not be checked in time"));
+            }
+        }
+        self.show_idle();
     }
 
     /// `OperatorSignOut`.
@@ -238,62 +274,6 @@ impl Engine {
         if self.operators.on_duty.take().is_some() {
             self.record(Record::OperatorOnDuty(None));
         }
-        self.act(Action::Reply(id, Ok(Reply::Done)));
-    }
-
-    /// `SetOperator`.
-    pub(super) fn operator_set(&mut self, id: CommandId, operator: OperatorId, role: Role, password: SecretBytes) {
-        if let Err(refusal) = self.may_set(&operator, role, &password) {
-            return self.refuse(id, refusal);
-        }
-        self.operators.pending = Pending::Hashing { id, operator, role };
-        self.act(Action::HashPassword { id, password });
-    }
-
-    fn may_set(&self, operator: &OperatorId, role: Role, password: &SecretBytes) -> Result<(), Refusal> {
-        self.passwords_free()?;
-        password_rule(operator, password).map_err(|text| Refusal::new(RefusalKind::InvalidArgument, text))?;
-        if !self.operators.supervisor_set() {
-            if role == Role::Operator {
-                let text = "the first operator must be a supervisor; use role supervisor";
-                return Err(Refusal::new(RefusalKind::WrongState, text));
-            }
-            return Ok(());
-        }
-        if !self.operators.supervisor_on_duty() {
-            let text = "a supervisor must be signed in to add operators or change passwords";
-            return Err(Refusal::because(RefusalKind::NotAuthorized, Cause::O03, text));
-        }
-        Ok(())
-    }
-
-    /// The core has hashed a password.
-    pub(super) fn password_hashed(&mut self, command: CommandId, hash: String) {
-        match std::mem::replace(&mut self.operators.pending, Pending::None) {
-            Pending::Hashing { id, operator, role } if id == command => {
-                let record = OperatorRecord { id: operator.clone(), role, hash, failed: 0, locked: false };
-                self.operators.all.insert(operator, record.clone());
-                self.record(Record::OperatorStored(record));
-                self.act(Action::Reply(command, Ok(Reply::Done)));
-            }
-            other => self.operators.pending = other,
-        }
-    }
-
-    /// `UnlockOperator`.
-    pub(super) fn operator_unlock(&mut self, id: CommandId, operator: &OperatorId) {
-        if !self.operators.supervisor_on_duty() {
-            let text = "a supervisor must be signed in to unlock an operator";
-            return self.refuse(id, Refusal::because(RefusalKind::NotAuthorized, Cause::O03, text));
-        }
-        let Some(record) = self.operators.all.get_mut(operator) else {
-            return self.refuse(id, Refusal::new(RefusalKind::NotFound, "no such operator"));
-        };
-        record.failed = 0;
-        record.locked = false;
-        let record = record.clone();
-        self.operators.not_before.remove(operator);
-        self.record(Record::OperatorStored(record));
         self.act(Action::Reply(id, Ok(Reply::Done)));
     }
 }

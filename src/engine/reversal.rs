@@ -1,19 +1,19 @@
 //! Reversals: kept until the host acknowledges, sent in trace order before the next sale, never dropped.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::domain::cause::Cause;
-use crate::domain::host::{HostFailure, HostRequest, MacCheck, ReversalRequest};
+use crate::domain::host::{HostFailure, HostRequest, MacCheck, ProcessingRequest, ReversalRequest};
 use crate::domain::ids::TransactionId;
 use crate::domain::outcome::{Outcome, TransactionState};
+use crate::domain::prompt::Prompt;
 use crate::domain::response::Response;
 use crate::domain::time::Instant;
 use crate::engine::action::Action;
+use crate::engine::answer::cause_of;
 use crate::engine::machine::Engine;
 use crate::engine::record::{OpenReversal, Record};
 use crate::engine::settings::REVERSAL_BACKOFF;
-use crate::engine::signal::Signal;
 
 struct Pending {
     id: TransactionId,
@@ -45,6 +45,11 @@ impl Reversals {
     /// How many are open.
     pub fn len(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Whether this payment's is open.
+    pub fn holds(&self, id: TransactionId) -> bool {
+        self.queue.iter().any(|p| p.id == id)
     }
 
     /// One more.
@@ -85,70 +90,73 @@ impl Reversals {
         self.queue.front().map_or(0, |p| p.attempts)
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, id: TransactionId) {
         self.trouble = None;
-        self.queue.pop_front();
+        self.queue.retain(|p| p.id != id);
     }
 }
 
 impl Engine {
     /// The line stands: send the first reversal.
     pub(super) fn send_reversal(&mut self, id: TransactionId) {
-        if let Some(request) = self.reversals.front(id) {
-            let request = Box::new(request.clone());
-            self.act(Action::AskHost(HostRequest::Reversal(request)));
+        match self.reversals.front(id) {
+            Some(request) => {
+                let request = Box::new(request.clone());
+                self.act(Action::AskHost(HostRequest::Reversal(request)));
+            }
+            None => self.leave_line(),
         }
     }
 
     /// 0410 came.
-    pub(super) fn reversal_answered(&mut self, id: TransactionId, response: &Response, mac: MacCheck) {
-        if mac == MacCheck::Bad {
-            self.postpone_reversal(Cause::K01);
-            return self.keys_refused(Cause::K01);
-        }
-        if response.code == "A0" {
+    pub(super) fn reversal_answered(
+        &mut self,
+        id: TransactionId,
+        response: &Response,
+        mac: MacCheck,
+        asks: ProcessingRequest,
+    ) {
+        if mac == MacCheck::Bad || response.code == "A0" {
             // Not the host's last word: new keys, then the same reversal with a new MAC.
             self.postpone_reversal(Cause::K01);
-            return self.keys_refused(Cause::K01);
+            let what = if mac == MacCheck::Bad { "the answer's MAC is wrong" } else { "the host answered A0" };
+            return self.keys_refused(Cause::K01, format!("reversal: {what}"));
         }
-        if !response.approved() && !self.settings.reversal_ends.contains(&response.code) {
-            self.postpone_reversal(Cause::B01);
-            return self
-                .fail_waiting_sale(Cause::B01, format!("the open reversal was answered with {}", response.code));
+        if response.approved() || self.settings.reversal_ends.contains(&response.code) {
+            self.sign_in.keys_proved();
+            self.reversal_done(id, response);
+        } else {
+            let cause = cause_of(response).unwrap_or(Cause::B01);
+            self.postpone_reversal(cause);
+            self.end_preparing(cause, format!("the open reversal was answered with {}", response.code));
         }
-        self.sign_in.keys_proved();
-        self.reversals.close();
+        self.host_asks(asks);
+    }
+
+    fn reversal_done(&mut self, id: TransactionId, response: &Response) {
+        self.reversals.close(id);
         self.record(Record::ReversalClosed { id, response_code: Some(response.code.clone()) });
-        let old = self.state_of(id);
         let Some(mut view) = self.book.get(id).cloned() else { return };
         view.state = TransactionState::Finished;
         view.outcome = Some(Outcome::Cancelled);
         view.reversed = true;
         view.finished_at = Some(self.now.wall);
-        let connection = view.owner.connection.clone();
-        self.record(Record::Changed { view: Box::new(view.clone()) });
-        self.book.update(id, |v| *v = view);
-        let new = TransactionState::Finished;
-        self.act(Action::Tell(Signal::TransactionStateChanged { id, connection: connection.clone(), old, new }));
-        self.act(Action::Tell(Signal::TransactionFinished { id, connection, outcome: Outcome::Cancelled }));
+        self.close_payment(view);
+        // The customer was told that the result is open, and is told how it ended if nobody else stands there yet.
+        if self.sale.is_none() && self.prompt_is(&Prompt::Unknown) {
+            self.show_result(id, Prompt::Cancelled);
+        }
     }
 
     /// No answer to the reversal: it stays.
-    pub(super) fn reversal_unanswered(&mut self, _id: TransactionId, failure: HostFailure) {
+    pub(super) fn reversal_unanswered(&mut self, failure: HostFailure) {
         self.postpone_reversal(failure.cause);
         let evidence = format!("an open reversal must be acknowledged first: {}", failure.evidence);
-        self.fail_waiting_sale(failure.cause, evidence);
+        self.end_preparing(failure.cause, evidence);
     }
 
     fn postpone_reversal(&mut self, cause: Cause) {
-        let wait: Duration = self.jitter.back_off(self.reversals.attempts(), REVERSAL_BACKOFF);
+        let wait = self.jitter.back_off(self.reversals.attempts(), REVERSAL_BACKOFF);
         self.reversals.postpone(self.now.mono.after(wait), cause);
-    }
-
-    /// A payment that waited for the reversal cannot go on; nothing of it has been sent.
-    fn fail_waiting_sale(&mut self, cause: Cause, evidence: String) {
-        if self.sale_ready().is_some() {
-            self.end_unsent(Outcome::Cancelled, Some(cause), evidence);
-        }
     }
 }

@@ -38,6 +38,21 @@ pub struct Settings {
 
 /// How long a caller of `SignIn` waits at most; D-Bus callers give up after 25 s.
 pub const SIGN_IN_REPLY: Duration = Duration::from_secs(20);
+/// How long a caller of `SignOut` or `Echo` waits at most.
+pub const ERRAND_REPLY: Duration = Duration::from_secs(20);
+/// After this an exchange counts as lost even if the host machine says nothing. Longer than any of its own timers, which
+/// the acquirer profile bounds: several addresses to connect to, up to 90 s for an answer.
+pub const LINE_WAIT: Duration = Duration::from_secs(150);
+/// The same for an entry at the keypad.
+pub const ENTRY_WAIT: Duration = Duration::from_secs(150);
+/// How long a started payment waits for sign-in and open reversals before the card is asked for.
+pub const PREPARE_WAIT: Duration = Duration::from_secs(30);
+/// How long a result stays on the display.
+pub const RESULT_SHOWN: Duration = Duration::from_secs(15);
+/// How long a password may take to be checked or hashed.
+pub const PASSWORD_WAIT: Duration = Duration::from_secs(20);
+/// Errands whose callers may wait.
+pub const MAX_ERRANDS: usize = 16;
 /// Waits between sign-in attempts grow from the first to the last, plus jitter.
 pub const SIGN_IN_BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// Waits after a temporary refusal by the host.

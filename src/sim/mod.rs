@@ -9,3 +9,4 @@ pub mod control;
 pub mod decode;
 pub mod keypad;
 pub mod reader;
+pub mod wait;

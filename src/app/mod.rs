@@ -1,1 +1,2 @@
 //! Wiring: configuration, core loop, supervision, journal.
+pub mod config;

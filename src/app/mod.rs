@@ -1,8 +1,7 @@
 //! Wiring: configuration, core loop, supervision, journal.
 
 pub mod ceremony;
-pub mod core_loop;
+pub mod config;
 pub mod journal;
 pub mod password;
-pub mod service;
 pub mod watchdog;

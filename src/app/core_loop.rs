@@ -19,7 +19,7 @@ use crate::bus::{Request, Update};
 use crate::domain::time::{Instant, Now};
 use crate::driver::evdev::{KeypadCommand, KeypadDeviceEvent};
 use crate::driver::serial::{SerialCommand, SerialEvent};
-use crate::driver::tcp::{TcpCommand, TcpEvent};
+use crate::driver::tcp;
 use crate::engine::action::Action;
 use crate::engine::command::{CommandId, Refusal, Reply};
 use crate::engine::event::Event;
@@ -40,11 +40,9 @@ pub struct Wires {
     /// Commands to the keypad.
     pub keypad: mpsc::Sender<KeypadCommand>,
     /// Commands to the network.
-    pub tcp: mpsc::Sender<TcpCommand>,
+    pub tcp: mpsc::Sender<tcp::Command>,
     /// Changes for the bus, in order.
     pub updates: mpsc::Sender<Update>,
-    /// The state for readers that never wait.
-    pub snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
 /// What comes in.
@@ -56,7 +54,7 @@ pub struct Inlets {
     /// From the keypad.
     pub keypad: mpsc::Receiver<KeypadDeviceEvent>,
     /// From the network.
-    pub tcp: mpsc::Receiver<TcpEvent>,
+    pub tcp: mpsc::Receiver<tcp::Event>,
     /// Turn once, to show that the loop lives.
     pub nudges: mpsc::Receiver<()>,
 }
@@ -75,6 +73,7 @@ pub struct Core {
     replies: BTreeMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
     next_command: u64,
     signals: Vec<Signal>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
     published: Arc<Snapshot>,
     /// When a refused commit is tried again.
     storage_retry: Option<Instant>,
@@ -117,11 +116,12 @@ pub enum CoreError {
 }
 
 impl Core {
-    /// Takes up where the store left off. Nothing is released before [`Core::run`].
-    pub fn new(parts: Parts, wires: Wires, seed: u64) -> Result<Self, CoreError> {
+    /// Takes up where the store left off; gives the state for readers that never wait along with itself.
+    pub fn new(parts: Parts, wires: Wires, seed: u64) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), CoreError> {
         let now = (parts.clock)();
         let engine = Engine::recover(parts.settings.clone(), parts.store.load()?, seed, now);
         let published = Arc::new(engine.snapshot());
+        let (snapshots, readers) = watch::channel(Arc::clone(&published));
         let mut core = Self {
             engine,
             store: parts.store,
@@ -135,12 +135,13 @@ impl Core {
             replies: BTreeMap::new(),
             next_command: 1,
             signals: Vec::new(),
+            snapshots,
             published,
             storage_retry: None,
         };
         core.keys_changed(now);
         core.pump(now)?;
-        Ok(core)
+        Ok((core, readers))
     }
 
     /// Runs until something outside ends.
@@ -247,7 +248,7 @@ impl Core {
         }
         if changed {
             self.published = Arc::new(snapshot);
-            self.wires.snapshots.send_replace(Arc::clone(&self.published));
+            self.snapshots.send_replace(Arc::clone(&self.published));
         }
         let update = Update { snapshot: Arc::clone(&self.published), signals: std::mem::take(&mut self.signals) };
         if self.wires.updates.try_send(update).is_err() {

@@ -92,11 +92,11 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
 
     let pad = evdev::Settings { choice: keypad_choice(&config), ..evdev::Settings::default() };
     let line = serial::Settings { choice: reader_choice(&config), baud: crate::reader::POWER_UP_BAUD };
-    let keys = outlets.key_events;
+    let acquirer = tcp::Acquirer { endpoints: config.profile.addresses.clone(), trust: config.profile.trust.clone() };
     let tasks = [
         tokio::spawn(serial::run(line, outlets.serial_commands, outlets.serial_events)),
-        tokio::spawn(evdev::run(pad, outlets.keypad_commands, keys)),
-        tokio::spawn(tcp::run(outlets.tcp_commands, outlets.tcp_events)),
+        tokio::spawn(evdev::run(pad, outlets.keypad_commands, outlets.key_events)),
+        tokio::spawn(tcp::run(acquirer, outlets.tcp_commands, outlets.tcp_events)),
     ];
     let mut core_ended = spawn_core(core, inlets, progress.clone())?;
 
@@ -138,8 +138,8 @@ struct Outlets {
     serial_events: mpsc::Sender<serial::SerialEvent>,
     keypad_commands: mpsc::Receiver<evdev::KeypadCommand>,
     key_events: Box<dyn Fn(evdev::KeypadDeviceEvent) + Send>,
-    tcp_commands: mpsc::Receiver<tcp::TcpCommand>,
-    tcp_events: mpsc::Sender<tcp::TcpEvent>,
+    tcp_commands: mpsc::Receiver<tcp::Command>,
+    tcp_events: mpsc::Sender<tcp::Event>,
     nudges: mpsc::Sender<()>,
 }
 
@@ -169,11 +169,8 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     let (nudges, nudge_inlet) = mpsc::channel(1);
 
     let parts = Parts { store, host, reader, keypad, settings, clock: clock::now };
-    let start = clock::now();
-    let empty = crate::engine::machine::Engine::blank(parts.settings.clone(), start).snapshot();
-    let (snapshot_sender, snapshots) = watch::channel(Arc::new(empty));
-    let wires = Wires { serial, keypad: keypad_sender, tcp, updates: update_sender, snapshots: snapshot_sender };
-    let core = Core::new(parts, wires, start.wall.0)?;
+    let wires = Wires { serial, keypad: keypad_sender, tcp, updates: update_sender };
+    let (core, snapshots) = Core::new(parts, wires, clock::now().wall.0)?;
     let inlets = Inlets {
         requests: request_inlet,
         serial: serial_inlet,

@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_serial::{SerialPort, SerialPortBuilderExt, SerialStream};
+use zeroize::Zeroizing;
 
+use crate::domain::secret::SecretBytes;
 use crate::driver::device_path::{Choice, candidates};
 use crate::driver::watch::{Watch, settled};
 
@@ -24,18 +26,18 @@ pub struct Settings {
 }
 
 /// What the driver is told. When all senders are gone it closes the port and ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum SerialCommand {
     /// Write these bytes.
-    Write(Vec<u8>),
+    Write(SecretBytes),
     /// Change the rate once everything written has left.
     SetBaud(u32),
     /// Close the port and open it again; with several candidates, the next one.
     Reopen,
 }
 
-/// What the driver tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the driver tells. No `Debug`: the bytes are card data.
+#[derive(Clone, PartialEq, Eq)]
 pub enum SerialEvent {
     /// The port is open, at the power-up rate.
     Opened {
@@ -43,7 +45,7 @@ pub enum SerialEvent {
         path: PathBuf,
     },
     /// Bytes came.
-    Received(Vec<u8>),
+    Received(SecretBytes),
     /// There is no port in hand. Told again only when the reason changes.
     Closed {
         /// The reason, with what to do about it.
@@ -141,15 +143,15 @@ async fn serve(
     commands: &mut mpsc::Receiver<SerialCommand>,
     events: &mpsc::Sender<SerialEvent>,
 ) -> (End, bool) {
-    let mut buffer = [0u8; 512];
+    let mut buffer = Zeroizing::new([0u8; 512]);
     let mut heard = false;
     loop {
         let end = tokio::select! {
-            read = port.read(&mut buffer) => match read {
+            read = port.read(buffer.as_mut()) => match read {
                 Ok(0) => Some(End::Lost("hung up".to_owned())),
                 Ok(n) => {
                     heard = true;
-                    let bytes = buffer.get(..n).unwrap_or_default().to_vec();
+                    let bytes = SecretBytes::new(buffer.get(..n).unwrap_or_default().to_vec());
                     events.send(SerialEvent::Received(bytes)).await.is_err().then_some(End::Over)
                 }
                 Err(e) => Some(End::Lost(e.to_string())),
@@ -167,7 +169,7 @@ async fn serve(
 
 async fn obey(port: &mut SerialStream, command: SerialCommand) -> Option<End> {
     let done = match command {
-        SerialCommand::Write(bytes) => match tokio::time::timeout(WRITE_WITHIN, port.write_all(&bytes)).await {
+        SerialCommand::Write(bytes) => match tokio::time::timeout(WRITE_WITHIN, port.write_all(bytes.expose())).await {
             Ok(written) => written,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         },

@@ -4,4 +4,5 @@
 //! the clock. Follows: PN532 user manual UM0701-02 as quoted by its public drivers, and recorded exchanges of two
 //! independent ones (libnfc, nfcpy), which the tests replay.
 
+pub mod command;
 pub mod frame;

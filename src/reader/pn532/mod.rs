@@ -5,4 +5,6 @@
 //! independent ones (libnfc, nfcpy), which the tests replay.
 
 pub mod command;
+pub mod exchange;
 pub mod frame;
+pub mod statistics;

@@ -140,9 +140,14 @@ impl Exchange {
         &mut self.statistics
     }
 
-    /// How clean the line is.
-    pub fn quality(&mut self) -> &mut LineQuality {
-        &mut self.quality
+    /// Whether the line counts as noisy.
+    pub fn noisy(&self) -> bool {
+        self.quality.noisy()
+    }
+
+    /// Judges the line anew, as after a change of rate or port.
+    pub fn forget_quality(&mut self) {
+        self.quality.reset();
     }
 
     /// Sends a command. If one is in flight it is stopped first, and its answer will not come.

@@ -6,5 +6,9 @@
 
 pub mod command;
 pub mod exchange;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod frame;
+pub mod ladder;
+pub mod link;
 pub mod statistics;

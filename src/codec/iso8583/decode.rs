@@ -20,7 +20,7 @@ impl Message {
         let mti = Mti::new(u16::from_be_bytes(cursor.array()?)).ok_or_else(|| cursor.error(start, Kind::BadMti))?;
         let bitmap = Bitmap(u64::from_be_bytes(cursor.array()?));
         // Digits take twice their packed size: no value can make the buffer move.
-        let mut message = Self::with_room(mti, 2 * frame.len());
+        let mut message = Self::with_room(mti, 2 * (frame.len() - cursor.at));
         for field in bitmap.fields() {
             cursor.field = Some(field);
             let spec = Spec::field(field).ok_or_else(|| cursor.error(cursor.at, Kind::UnknownField { bitmap }))?;
@@ -97,13 +97,11 @@ impl<'a> Cursor<'a> {
     fn digits(&mut self, spec: &FieldSpec, length: usize, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let start = self.at;
         let packed = self.take(length.div_ceil(2))?;
-        if spec.format == Format::N
-            && let Some(position) = bcd::first_not_decimal(packed)
-        {
+        let begin = out.len();
+        if !bcd::unpack(packed, out) && spec.format == Format::N {
+            let position = bcd::first_not_decimal(packed).unwrap_or_default();
             return Err(self.error(start + position, Kind::BadDigit));
         }
-        let begin = out.len();
-        bcd::unpack(packed, out);
         if length % 2 == 1 {
             let (place, at) = match spec.align {
                 Align::Left => (out.len() - 1, start + packed.len() - 1),

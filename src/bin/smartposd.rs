@@ -38,11 +38,7 @@ fn main() -> ExitCode {
         Some(_) if !arguments.polkit => Authority::SameUser { uid: nix::unistd::geteuid().as_raw() },
         _ => Authority::Polkit,
     };
-    let bus = match arguments.bus.as_deref() {
-        None => BusAddress::System,
-        Some("session") => BusAddress::Session,
-        Some(address) => BusAddress::Address(address.to_owned()),
-    };
+    let bus = arguments.bus.as_deref().map_or(BusAddress::System, BusAddress::from_argument);
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -6,7 +6,6 @@ use crate::bus::Request;
 use crate::domain::prompt::{Language, Prompt};
 use crate::domain::secret::SecretBytes;
 use crate::domain::time::Now;
-use crate::driver::serial::SerialCommand;
 use crate::engine::action::Action;
 use crate::engine::command::{Command, CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::event::Event;
@@ -87,7 +86,7 @@ impl Core {
                 self.reader.handle(now.mono, ReaderEvent::StartTap { request: *request, deadline });
             }
             Action::StopPolling => self.reader.handle(now.mono, ReaderEvent::StopTap),
-            Action::ResetReader => drop(self.wires.serial.try_send(SerialCommand::Reopen)),
+            Action::ResetReader => self.reader.handle(now.mono, ReaderEvent::ResetAsked),
             Action::AskConfirmation(_) => self.start_entry(now, Entry::ConfirmAmount),
             Action::AskPin { pan } => match self.host.pin_cipher(&pan) {
                 Some(cipher) => self.start_entry(now, Entry::Pin { cipher, min: 4, max: 12, bypass: false }),

@@ -34,7 +34,9 @@ mod terminal;
 mod transaction;
 mod view;
 
-pub use serve::{Ended, Service, serve};
+pub use error::ServeError;
+pub use names::BUS_NAME as NAME;
+pub use serve::{Service, serve};
 
 /// One command on its way to the core, with the way back.
 pub struct Request {
@@ -47,10 +49,16 @@ pub struct Request {
 /// The core, as the bus sees it.
 #[derive(Clone)]
 pub struct Core {
-    /// Bounded; a full one is answered with `Busy`.
-    pub requests: mpsc::Sender<Request>,
-    /// The state of everything, for getters. Set before the update that tells of it.
-    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    requests: mpsc::Sender<Request>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl Core {
+    /// `requests` is bounded, and a full one is answered with `Busy`; `snapshots` is the state of everything, set before
+    /// the update that tells of it.
+    pub fn new(requests: mpsc::Sender<Request>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
+        Self { requests, snapshots }
+    }
 }
 
 /// One step of the core, told on the bus in order.
@@ -69,7 +77,7 @@ pub enum BusAddress {
     /// The session bus of the user.
     Session,
     /// A D-Bus address such as `unix:path=/run/pos.sock`.
-    Explicit(String),
+    Address(String),
 }
 
 impl BusAddress {
@@ -78,7 +86,7 @@ impl BusAddress {
         match text {
             "system" => Self::System,
             "session" => Self::Session,
-            address => Self::Explicit(address.to_owned()),
+            address => Self::Address(address.to_owned()),
         }
     }
 }
@@ -88,7 +96,7 @@ impl fmt::Display for BusAddress {
         match self {
             Self::System => f.write_str("the system bus"),
             Self::Session => f.write_str("the session bus"),
-            Self::Explicit(address) => f.write_str(address),
+            Self::Address(address) => f.write_str(address),
         }
     }
 }

@@ -32,23 +32,20 @@ pub struct Service {
 }
 
 /// Why serving has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The bus closed the connection.
+enum Ended {
     ConnectionLost,
-    /// The core takes no requests or sends no updates any more.
     CoreEnded,
-    /// A task of the bus panicked.
-    Failed,
 }
 
 impl Service {
-    /// Waits until serving ends; it never does while all is well.
-    pub async fn ended(&mut self) -> Ended {
-        match self.tasks.join_next().await {
-            Some(Ok(why)) => why,
-            Some(Err(_)) | None => Ended::Failed,
-        }
+    /// Ends when nobody is served any more; it never does while all is well.
+    pub async fn lost(&mut self) {
+        let why = match self.tasks.join_next().await {
+            Some(Ok(Ended::ConnectionLost)) => "the bus closed the connection",
+            Some(Ok(Ended::CoreEnded)) => "the core tells of no changes any more",
+            Some(Err(_)) | None => "a task of the bus failed",
+        };
+        tracing::error!(POS_COMPONENT = "bus", "serving has ended: {why}");
     }
 
     /// Gives the name back, so that callers see at once that the daemon is leaving.
@@ -96,7 +93,7 @@ async fn connect(address: &BusAddress, gate: &Gate) -> Result<Connection, ServeE
     let builder = match address {
         BusAddress::System => connection::Builder::system(),
         BusAddress::Session => connection::Builder::session(),
-        BusAddress::Explicit(text) => connection::Builder::address(text.as_str()),
+        BusAddress::Address(text) => connection::Builder::address(text.as_str()),
     };
     let gate = || gate.clone();
     let built = builder

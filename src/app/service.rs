@@ -12,7 +12,7 @@ use crate::app::config::{self, Config, ConfigError};
 use crate::app::core_loop::{Core, CoreError, Inlets, Parts, Wires};
 use crate::app::watchdog::{self, Progress};
 use crate::bus::authority::Authority;
-use crate::bus::{self, BusAddress, Ended};
+use crate::bus::{self, BusAddress};
 use crate::domain::secret::DoubleKey;
 use crate::driver::evdev as keypad_device;
 use crate::driver::{clock, device_path, serial, tcp};
@@ -67,10 +67,10 @@ pub enum ServiceError {
     Core(#[from] CoreError),
     /// The bus is not there or does not let us in.
     #[error("{0}")]
-    Bus(#[from] bus::error::ServeError),
+    Bus(#[from] bus::ServeError),
     /// The bus went away.
-    #[error("the bus connection has ended ({0:?})")]
-    BusLost(Ended),
+    #[error("the connection to the bus was lost")]
+    BusLost,
     /// The core thread panicked.
     #[error("the core thread has died")]
     CoreDied,
@@ -107,7 +107,7 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
     let bus_core = bus::Core { requests: outlets.requests, snapshots: outlets.snapshots };
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     watchdog::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
-    tracing::info!(POS_COMPONENT = "service", "smartposd {} serves {}", env!("CARGO_PKG_VERSION"), bus::names::BUS_NAME);
+    tracing::info!(POS_COMPONENT = "service", "smartposd {} serves {}", env!("CARGO_PKG_VERSION"), bus::NAME);
 
     let nudges = outlets.nudges;
     let feed = async {
@@ -126,7 +126,7 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
             Ok(result) => result.map_err(ServiceError::from),
             Err(_) => Err(ServiceError::CoreDied),
         },
-        why = served.ended() => Err(ServiceError::BusLost(why)),
+        () = served.lost() => Err(ServiceError::BusLost),
         () = feed => Ok(()),
     };
     watchdog::tell(&[NotifyState::Stopping]);
@@ -201,7 +201,9 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
 }
 
 /// Keys must never wait in the driver. When the core has no room, the entry under way is told that keys were lost.
-fn key_outlet(sender: mpsc::Sender<keypad_device::KeypadDeviceEvent>) -> Box<dyn Fn(keypad_device::KeypadDeviceEvent) + Send + Sync> {
+fn key_outlet(
+    sender: mpsc::Sender<keypad_device::KeypadDeviceEvent>,
+) -> Box<dyn Fn(keypad_device::KeypadDeviceEvent) + Send + Sync> {
     let lost = std::sync::atomic::AtomicBool::new(false);
     Box::new(move |event| {
         use std::sync::atomic::Ordering::Relaxed;

@@ -104,7 +104,7 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
     ];
     let mut core_ended = spawn_core(core, inlets, progress.clone())?;
 
-    let bus_core = bus::Core { requests: outlets.requests, snapshots: outlets.snapshots };
+    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots);
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     watchdog::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     tracing::info!(POS_COMPONENT = "service", "smartposd {} serves {}", env!("CARGO_PKG_VERSION"), bus::NAME);

@@ -4,6 +4,9 @@
 
 pub mod acquirer;
 pub mod cli;
+pub mod clock;
+pub mod control;
 pub mod decode;
 pub mod keypad;
 pub mod reader;
+pub mod wait;

@@ -1,0 +1,116 @@
+//! What must be on disk before anything is done about it.
+
+use crate::domain::cause::Cause;
+use crate::domain::host::{HostTime, ReversalReason, ReversalRequest};
+use crate::domain::ids::{Batch, OperatorId, Stan, TransactionId};
+use crate::domain::outcome::Role;
+use crate::domain::time::WallTime;
+use crate::engine::snapshot::TransactionView;
+
+/// One change of the store. All records of one decision are committed in one SQLite transaction.
+pub enum Record {
+    /// A payment exists.
+    Created {
+        /// The payment.
+        view: Box<TransactionView>,
+        /// The arguments its key stands for.
+        fingerprint: String,
+    },
+    /// A request is about to leave: the trace is used, and the reversal stands ready.
+    Sent {
+        /// The payment with its code, trace and batch.
+        view: Box<TransactionView>,
+        /// The trace to use next.
+        next: Stan,
+        /// What takes it back.
+        reversal: Box<ReversalRequest>,
+    },
+    /// A payment changed: answered, finished, reversed.
+    Changed {
+        /// The payment as it is now.
+        view: Box<TransactionView>,
+    },
+    /// The reversal of a payment is due for this reason.
+    ReversalDue {
+        /// Which payment.
+        id: TransactionId,
+        /// Field 39 of the 0400.
+        reason: ReversalReason,
+    },
+    /// A reversal is no longer needed, or the host has acknowledged it.
+    ReversalClosed {
+        /// Which payment.
+        id: TransactionId,
+        /// The host's code; `None` when the sale itself was answered.
+        response_code: Option<String>,
+    },
+    /// A trace number was used by a message that is no payment.
+    TraceTaken {
+        /// The trace to use next.
+        next: Stan,
+    },
+    /// Signed in with the host.
+    SignedIn {
+        /// When.
+        at: WallTime,
+        /// The batch in force.
+        batch: Batch,
+        /// Working keys, still wrapped under the master key.
+        wrapped: Vec<u8>,
+        /// The host's clock.
+        host_time: Option<HostTime>,
+    },
+    /// Signed out, or the keys were discarded.
+    SignedOut {
+        /// Why.
+        cause: Option<Cause>,
+    },
+    /// An operator as of now.
+    OperatorStored(OperatorRecord),
+    /// An operator signed in or out here.
+    OperatorOnDuty(Option<OperatorId>),
+}
+
+/// One operator on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorRecord {
+    /// Number.
+    pub id: OperatorId,
+    /// Rights.
+    pub role: Role,
+    /// PHC string of the password hash.
+    pub hash: String,
+    /// Wrong tries since the last good one.
+    pub failed: u32,
+    /// Locked until a supervisor unlocks.
+    pub locked: bool,
+}
+
+/// A reversal that the store holds.
+#[derive(Clone)]
+pub struct OpenReversal {
+    /// Whose.
+    pub id: TransactionId,
+    /// What to send.
+    pub request: ReversalRequest,
+}
+
+/// What the store knows at start.
+pub struct Recovered {
+    /// The trace to use next.
+    pub next_stan: Stan,
+    /// The batch in force.
+    pub batch: Batch,
+    /// The number of the next payment.
+    pub next_id: TransactionId,
+    /// Payments that have no outcome, or whose outcome is unknown.
+    pub open: Vec<TransactionView>,
+    /// Reversals, oldest first.
+    pub reversals: Vec<OpenReversal>,
+    /// Operators.
+    pub operators: Vec<OperatorRecord>,
+    /// Who was signed in.
+    pub on_duty: Option<OperatorId>,
+    /// When the last sign-in succeeded.
+    pub signed_in_at: Option<WallTime>,
+}

@@ -1,0 +1,49 @@
+//! What is told on the bus, in order, after it is on disk.
+
+use crate::domain::cause::Cause;
+use crate::domain::ids::TransactionId;
+use crate::domain::outcome::{Outcome, TerminalState, TransactionState};
+use crate::domain::prompt::Prompt;
+
+/// One signal. Those of a payment go to its owner's connection only.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Signal {
+    /// The terminal changed.
+    TerminalStateChanged {
+        /// Before.
+        old: TerminalState,
+        /// After.
+        new: TerminalState,
+        /// Why.
+        cause: Option<Cause>,
+    },
+    /// A payment moved on.
+    TransactionStateChanged {
+        /// Which.
+        id: TransactionId,
+        /// The owner's unique name.
+        connection: String,
+        /// Before.
+        old: TransactionState,
+        /// After.
+        new: TransactionState,
+    },
+    /// A person is told something.
+    PromptChanged {
+        /// Which payment.
+        id: TransactionId,
+        /// The owner's unique name.
+        connection: String,
+        /// What.
+        prompt: Prompt,
+    },
+    /// A payment ended; after `unknown`, once more when its reversal is through (then `cancelled`).
+    TransactionFinished {
+        /// Which.
+        id: TransactionId,
+        /// The owner's unique name.
+        connection: String,
+        /// How.
+        outcome: Outcome,
+    },
+}

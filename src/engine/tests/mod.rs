@@ -1,0 +1,12 @@
+//! The engine on a bench: virtual time, a disk of its own, scripted devices and host. Each test is a sentence.
+
+mod bench;
+mod deadlines;
+mod devices;
+mod disk;
+mod objects;
+mod operators;
+mod restart;
+mod reversal;
+mod sale;
+mod sign_in;

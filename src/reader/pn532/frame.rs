@@ -21,8 +21,8 @@ pub const MAX_BODY: usize = 265;
 /// The single body byte of the error frame.
 const ERROR_TFI: u8 = 0x7F;
 const START: [u8; 2] = [0x00, 0xFF];
-/// Start code, extended head, body, checksum.
-const MAX_FRAME: usize = 2 + 5 + MAX_BODY + 1;
+/// Start code, extended head, body, checksum, postamble.
+const MAX_FRAME: usize = 2 + 5 + MAX_BODY + 2;
 
 /// One whole frame from the line.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub enum FrameError {
     /// More than the chip may send.
     #[error("frame longer than the chip's limit")]
     TooLong,
-    /// The body's checksum is wrong.
+    /// The body's checksum or the byte behind it is wrong.
     #[error("frame body damaged: check wiring and baud rate")]
     Checksum,
     /// The line fell silent within a frame.
@@ -205,14 +205,17 @@ fn body(held: &[u8], at: usize, length: usize, sum: u8) -> Head {
     if length > MAX_BODY {
         return Head::Bad(FrameError::TooLong, 1);
     }
-    let (Some(body), Some(check)) = (held.get(at..at + length), held.get(at + length)) else {
+    let end = at + length;
+    // The byte behind the checksum is waited for: without it, a lost 00 in the body would make the checksum the last
+    // byte of the body and the postamble a checksum that fits.
+    let (Some(body), Some(check), Some(postamble)) = (held.get(at..end), held.get(end), held.get(end + 1)) else {
         return Head::Partial;
     };
-    if sum_of(body).wrapping_add(*check) != 0 {
+    if sum_of(body).wrapping_add(*check) != 0 || *postamble != 0 {
         return Head::Bad(FrameError::Checksum, 1);
     }
     let frame = if body == [ERROR_TFI] { Frame::Error } else { Frame::Body(SecretBytes::new(body.to_vec())) };
-    Head::Whole(frame, at + length + 1)
+    Head::Whole(frame, end + 2)
 }
 
 fn sum_of(bytes: &[u8]) -> u8 {

@@ -84,7 +84,7 @@ fn a_damaged_answer_is_asked_for_again_without_waiting() {
 
 #[test]
 fn an_answer_cut_short_is_asked_for_again_once_the_line_is_silent() {
-    for cut in 3..12 {
+    for cut in 3..13 {
         let mut exchange = asked();
         exchange.received(at(1), &frame::ACK);
         exchange.received(at(2), &FIRMWARE[..cut]);

@@ -4,6 +4,7 @@
 
 pub mod acquirer;
 pub mod cli;
+pub mod crypto;
 pub mod decode;
 pub mod keypad;
 pub mod reader;

@@ -10,3 +10,4 @@ pub mod crypto;
 pub mod decode;
 pub mod keypad;
 pub mod reader;
+pub mod wait;

@@ -3,13 +3,9 @@
 //! Owns: the port, the control socket, the one loop that waits for them. Must not know: commands or cards.
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::poll::{PollFd, PollFlags};
 
 use super::chip::{Chip, Event};
 use super::hand::Hand;
@@ -17,11 +13,10 @@ use super::port::Port;
 use super::trace::Trace;
 use crate::sim::clock::Clock;
 use crate::sim::control::Control;
+use crate::sim::wait::{Ending, readable, wait};
 
 /// Bytes that wait for a client that does not read; what comes above is lost, as on a real line.
 const MAX_BACKLOG: usize = 65_536;
-/// The longest sleep; only a safety net, all events wake the loop.
-const NAP: Duration = Duration::from_secs(60);
 
 /// The simulated reader.
 pub struct Server {
@@ -56,17 +51,9 @@ impl Server {
 
     /// Serves until told to quit or signalled.
     pub fn run(&mut self) -> Result<(), String> {
-        let failed = |e: nix::Error| format!("cannot wait for signals: {e}");
-        let mut ends = SigSet::empty();
-        ends.add(Signal::SIGTERM);
-        ends.add(Signal::SIGINT);
-        ends.thread_block().map_err(failed)?;
-        let signals = SignalFd::with_flags(&ends, SfdFlags::SFD_NONBLOCK).map_err(failed)?;
-        while !self.quit {
-            self.wait(&signals)?;
-            if signals.read_signal().map_err(failed)?.is_some() {
-                break;
-            }
+        let ending = Ending::watch()?;
+        while !self.quit && !ending.has_come() {
+            self.wait(&ending)?;
             self.turn();
         }
         Ok(())
@@ -102,21 +89,15 @@ impl Server {
         }
     }
 
-    fn wait(&self, signals: &SignalFd) -> Result<(), String> {
-        let mut fds: Vec<PollFd<'_>> = self.control.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        fds.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
+    fn wait(&self, ending: &Ending) -> Result<(), String> {
+        let mut fds: Vec<PollFd<'_>> = self.control.fds().map(readable).collect();
+        fds.push(readable(ending.fd()));
         if let Some(port) = &self.port {
             let out = if self.backlog.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
             fds.push(PollFd::new(port.fd(), PollFlags::POLLIN | out));
         }
         let deadline = [self.chip.deadline(), self.hand.deadline()].into_iter().flatten().min();
-        let nap = deadline.map_or(NAP, |at| at.since(self.clock.now()).min(NAP));
-        // Rounded up, so that the loop does not spin through the last millisecond.
-        let ms = u16::try_from(nap.as_micros().div_ceil(1_000)).unwrap_or(u16::MAX);
-        match poll(&mut fds, PollTimeout::from(ms)) {
-            Ok(_) | Err(nix::Error::EINTR) => Ok(()),
-            Err(e) => Err(format!("cannot wait: {e}")),
-        }
+        wait(&mut fds, deadline.map(|at| at.since(self.clock.now())))
     }
 
     fn turn(&mut self) {

@@ -354,6 +354,7 @@ fn named(request: &Message) -> String {
 
 /// One line for people.
 fn help() -> String {
-    let grammar: Vec<&str> = GRAMMAR.lines().map(str::trim).collect();
+    let grammar: Vec<String> =
+        GRAMMAR.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     format!("orders: ledger / faults / clear / batch N / forget-keys / quit / {}", grammar.join(" / "))
 }

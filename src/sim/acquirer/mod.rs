@@ -21,8 +21,6 @@ pub mod delivery;
 pub mod fault;
 pub mod forced;
 pub mod host;
-#[cfg(test)]
-mod host_tests;
 pub mod keys;
 pub mod ledger;
 pub mod request;

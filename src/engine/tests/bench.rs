@@ -534,7 +534,12 @@ impl Bench {
                 self.wire = Wire::Idle;
                 Did::LeaveHost
             }
-            Action::InstallKeys => Did::InstallKeys,
+            Action::InstallKeys => {
+                let active = self.engine.snapshot().terminal.active.map(|id| self.view(id));
+                let card_read = active.is_some_and(|v| v.masked_pan.is_some());
+                assert!(!card_read, "the keys change between the card and its request");
+                Did::InstallKeys
+            }
             Action::DiscardKeys => Did::DiscardKeys,
             Action::PollCard(request) => Did::PollCard(*request),
             Action::StopPolling => Did::StopPolling,

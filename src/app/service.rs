@@ -107,7 +107,12 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
     let bus_core = bus::Core { requests: outlets.requests, snapshots: outlets.snapshots };
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     watchdog::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
-    tracing::info!(POS_COMPONENT = "service", "smartposd {} serves {}", env!("CARGO_PKG_VERSION"), bus::names::BUS_NAME);
+    tracing::info!(
+        POS_COMPONENT = "service",
+        "smartposd {} serves {}",
+        env!("CARGO_PKG_VERSION"),
+        bus::names::BUS_NAME
+    );
 
     let nudges = outlets.nudges;
     let feed = async {
@@ -201,7 +206,9 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
 }
 
 /// Keys must never wait in the driver. When the core has no room, the entry under way is told that keys were lost.
-fn key_outlet(sender: mpsc::Sender<keypad_device::KeypadDeviceEvent>) -> Box<dyn Fn(keypad_device::KeypadDeviceEvent) + Send + Sync> {
+fn key_outlet(
+    sender: mpsc::Sender<keypad_device::KeypadDeviceEvent>,
+) -> Box<dyn Fn(keypad_device::KeypadDeviceEvent) + Send + Sync> {
     let lost = std::sync::atomic::AtomicBool::new(false);
     Box::new(move |event| {
         use std::sync::atomic::Ordering::Relaxed;

@@ -72,7 +72,9 @@ impl Core {
                 let within = deadline.since(now.mono);
                 self.hand_to_network(now, tcp::Command::Connect { connection, address_index, within });
             }
-            HostOutput::Write { connection, bytes } => self.hand_to_network(now, tcp::Command::Write { connection, bytes }),
+            HostOutput::Write { connection, bytes } => {
+                self.hand_to_network(now, tcp::Command::Write { connection, bytes })
+            }
             HostOutput::Disconnect { connection } => self.hand_to_network(now, tcp::Command::Disconnect { connection }),
             HostOutput::Reached => self.tell_engine(now, Event::HostReached),
             HostOutput::Answered(answer) => self.tell_engine(now, Event::HostReplied(answer)),
@@ -114,7 +116,12 @@ impl Core {
             ReaderOutput::Reopen => self.hand_to_reader(SerialCommand::Reopen),
             ReaderOutput::StateChanged(state, cause) => {
                 let cause_word = cause.map(Cause::as_str);
-                tracing::info!(POS_COMPONENT = "reader", POS_STATE = state.as_str(), POS_CAUSE = cause_word, "reader: {state}");
+                tracing::info!(
+                    POS_COMPONENT = "reader",
+                    POS_STATE = state.as_str(),
+                    POS_CAUSE = cause_word,
+                    "reader: {state}"
+                );
                 self.tell_engine(now, Event::DeviceChanged { device: Device::Reader, state, cause });
             }
             ReaderOutput::Identified { model, firmware } => {
@@ -148,7 +155,12 @@ impl Core {
         let event = match output {
             KeypadOutput::StateChanged(state, cause) => {
                 let cause_word = cause.map(Cause::as_str);
-                tracing::info!(POS_COMPONENT = "keypad", POS_STATE = state.as_str(), POS_CAUSE = cause_word, "keypad: {state}");
+                tracing::info!(
+                    POS_COMPONENT = "keypad",
+                    POS_STATE = state.as_str(),
+                    POS_CAUSE = cause_word,
+                    "keypad: {state}"
+                );
                 if let Some(model) = self.keypad.name().map(str::to_owned) {
                     let identified = Event::DeviceIdentified { device: Device::Keypad, model, firmware: String::new() };
                     self.tell_engine(now, identified);

@@ -152,13 +152,28 @@ fn log(signal: &Signal, code: Option<&str>) {
     match signal {
         Signal::TerminalStateChanged { old, new, cause } => {
             let cause = cause.map(crate::domain::cause::Cause::as_str);
-            tracing::info!(POS_COMPONENT = "terminal", POS_STATE = new.as_str(), POS_CAUSE = cause, "terminal: {old} -> {new}");
+            tracing::info!(
+                POS_COMPONENT = "terminal",
+                POS_STATE = new.as_str(),
+                POS_CAUSE = cause,
+                "terminal: {old} -> {new}"
+            );
         }
         Signal::TransactionStateChanged { old, new, .. } => {
-            tracing::info!(POS_COMPONENT = "transaction", POS_TXN = code, POS_STATE = new.as_str(), "payment: {old} -> {new}");
+            tracing::info!(
+                POS_COMPONENT = "transaction",
+                POS_TXN = code,
+                POS_STATE = new.as_str(),
+                "payment: {old} -> {new}"
+            );
         }
         Signal::TransactionFinished { outcome, .. } => {
-            tracing::info!(POS_COMPONENT = "transaction", POS_TXN = code, POS_STATE = outcome.as_str(), "payment finished: {outcome}");
+            tracing::info!(
+                POS_COMPONENT = "transaction",
+                POS_TXN = code,
+                POS_STATE = outcome.as_str(),
+                "payment finished: {outcome}"
+            );
         }
         Signal::PromptChanged { .. } => {}
     }

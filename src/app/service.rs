@@ -12,7 +12,7 @@ use crate::app::config::{self, Config, ConfigError};
 use crate::app::core_loop::{Core, CoreError, Inlets, Parts, Wires};
 use crate::app::watchdog::{self, Progress};
 use crate::bus::authority::Authority;
-use crate::bus::{self, BusAddress, Ended};
+use crate::bus::{self, BusAddress};
 use crate::domain::secret::DoubleKey;
 use crate::driver::evdev as keypad_device;
 use crate::driver::{clock, device_path, serial, tcp};
@@ -67,10 +67,10 @@ pub enum ServiceError {
     Core(#[from] CoreError),
     /// The bus is not there or does not let us in.
     #[error("{0}")]
-    Bus(#[from] bus::error::ServeError),
+    Bus(#[from] bus::ServeError),
     /// The bus went away.
-    #[error("the bus connection has ended ({0:?})")]
-    BusLost(Ended),
+    #[error("the connection to the bus was lost")]
+    BusLost,
     /// The core thread panicked.
     #[error("the core thread has died")]
     CoreDied,
@@ -104,15 +104,10 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
     ];
     let mut core_ended = spawn_core(core, inlets, progress.clone())?;
 
-    let bus_core = bus::Core { requests: outlets.requests, snapshots: outlets.snapshots };
+    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots);
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     watchdog::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
-    tracing::info!(
-        POS_COMPONENT = "service",
-        "smartposd {} serves {}",
-        env!("CARGO_PKG_VERSION"),
-        bus::names::BUS_NAME
-    );
+    tracing::info!(POS_COMPONENT = "service", "smartposd {} serves {}", env!("CARGO_PKG_VERSION"), bus::NAME);
 
     let nudges = outlets.nudges;
     let feed = async {
@@ -131,7 +126,7 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
             Ok(result) => result.map_err(ServiceError::from),
             Err(_) => Err(ServiceError::CoreDied),
         },
-        why = served.ended() => Err(ServiceError::BusLost(why)),
+        () = served.lost() => Err(ServiceError::BusLost),
         () = feed => Ok(()),
     };
     watchdog::tell(&[NotifyState::Stopping]);
@@ -179,7 +174,7 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     let (requests, request_inlet) = mpsc::channel(REQUESTS);
     let (nudges, nudge_inlet) = mpsc::channel(1);
 
-    let parts = Parts { store, host, reader, keypad, settings, clock: clock::now };
+    let parts = Parts { store, host, reader, keypad, settings, clock: clock::now, language: config.language };
     let wires = Wires { serial, keypad: keypad_sender, tcp, updates: update_sender };
     let (core, snapshots) = Core::new(parts, wires, clock::now().wall.0)?;
     let inlets = Inlets {

@@ -3,7 +3,7 @@
 use super::Core;
 use crate::app::password;
 use crate::bus::Request;
-use crate::domain::prompt::{Language, Prompt};
+use crate::domain::prompt::Prompt;
 use crate::domain::secret::SecretBytes;
 use crate::domain::time::Now;
 use crate::engine::action::Action;
@@ -67,7 +67,7 @@ impl Core {
         match action {
             Action::Reply(id, answer) => self.reply(id, answer),
             Action::Tell(signal) => self.tell(signal),
-            Action::Show(prompt) => show(&prompt),
+            Action::Show(prompt) => self.show(&prompt),
             Action::ReachHost => self.host.handle(now.mono, HostEvent::Reach),
             Action::AskHost(request) => self.host.handle(now.mono, HostEvent::Ask(request)),
             Action::LeaveHost => self.host.handle(now.mono, HostEvent::Leave),
@@ -98,6 +98,15 @@ impl Core {
             Action::CheckPassword { id, hash, password } => self.check_password(now, id, &hash, &password),
             Action::HashPassword { id, password } => self.hash_password(now, id, &password),
         }
+    }
+
+    /// A line for each new prompt, in the configured language; the digits that come in are nobody's business.
+    fn show(&mut self, prompt: &Prompt) {
+        let word = prompt.word();
+        if *prompt != Prompt::Idle && self.shown != word {
+            tracing::info!(POS_COMPONENT = "display", POS_STATE = word, "{}", prompt.text(self.language).trim_end());
+        }
+        self.shown = word;
     }
 
     fn start_entry(&mut self, now: Now, entry: Entry) {
@@ -138,12 +147,6 @@ impl Core {
             | Signal::TransactionFinished { id, .. } => *id,
         };
         self.engine.code_of(id).or_else(|| Some(format!("#{id}")))
-    }
-}
-
-fn show(prompt: &Prompt) {
-    if *prompt != Prompt::Idle {
-        tracing::info!(POS_COMPONENT = "display", POS_STATE = prompt.word(), "{}", prompt.text(Language::En));
     }
 }
 

@@ -28,6 +28,7 @@ use crate::engine::event::Event;
 use crate::engine::machine::{Engine, Output};
 use crate::engine::record::Record;
 use crate::engine::settings::Settings;
+use crate::engine::sign_in::State;
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::TransactionView;
 
@@ -89,7 +90,20 @@ pub struct Bench {
     told: BTreeMap<TransactionId, (TransactionState, Option<Outcome>)>,
     /// Every move of a payment that was told.
     pub moves: BTreeSet<(TransactionState, TransactionState)>,
+    /// Every move of the sign-in, seen between events.
+    pub sign_in_moves: BTreeSet<(&'static str, &'static str)>,
+    sign_in_was: &'static str,
     seed: u64,
+}
+
+fn word(state: &State) -> &'static str {
+    match state {
+        State::Off { .. } => "off",
+        State::Wanted { .. } => "wanted",
+        State::Asking { .. } => "asking",
+        State::On { .. } => "on",
+        State::Stopped { .. } => "stopped",
+    }
 }
 
 pub fn settings() -> Settings {
@@ -125,6 +139,7 @@ pub fn new_sale(uid: u32, key: &str, minor: u64) -> NewTransaction {
         key: IdempotencyKey::new(key).unwrap(),
         money: money(minor),
         confirm_amount: None,
+        detached: false,
         reference: None,
     }
 }
@@ -215,6 +230,8 @@ impl Bench {
             used: BTreeSet::new(),
             told: BTreeMap::new(),
             moves: BTreeSet::new(),
+            sign_in_moves: BTreeSet::new(),
+            sign_in_was: "off",
             seed: 1,
         };
         bench.drain();
@@ -430,6 +447,7 @@ impl Bench {
         self.engine = Engine::recover(self.settings.clone(), self.disk.recovered(), self.seed, self.now);
         self.wire = Wire::Idle;
         self.open.clear();
+        self.sign_in_was = "off";
         // Moves of payments whose request never left are not on disk, and their signals died with the clients' hopes.
         for (id, (view, _)) in &self.disk.payments {
             self.told.insert(*id, (view.state, view.outcome));
@@ -480,7 +498,17 @@ impl Bench {
         for action in actions {
             self.act(action, &records);
         }
+        let sign_in = word(&self.engine.sign_in.state);
+        if self.sign_in_was != sign_in {
+            self.sign_in_moves.insert((self.sign_in_was, sign_in));
+            self.sign_in_was = sign_in;
+        }
         self.check();
+    }
+
+    /// How many commands have been replied to.
+    pub fn replied(&self) -> u64 {
+        u64::try_from(self.replies.len()).unwrap()
     }
 
     fn act(&mut self, action: Action, records: &[Record]) {
@@ -507,7 +535,12 @@ impl Bench {
                 self.wire = Wire::Idle;
                 Did::LeaveHost
             }
-            Action::InstallKeys => Did::InstallKeys,
+            Action::InstallKeys => {
+                let active = self.engine.snapshot().terminal.active.map(|id| self.view(id));
+                let card_read = active.is_some_and(|v| v.masked_pan.is_some());
+                assert!(!card_read, "the keys change between the card and its request");
+                Did::InstallKeys
+            }
             Action::DiscardKeys => Did::DiscardKeys,
             Action::PollCard(request) => Did::PollCard(*request),
             Action::StopPolling => Did::StopPolling,
@@ -587,6 +620,9 @@ impl Bench {
     fn check(&self) {
         if let Some(at) = self.engine.deadline() {
             assert!(at > self.now.mono, "a deadline in the past would wake for ever");
+        }
+        for (id, since) in &self.open {
+            assert!(self.now.mono.since(*since) < Duration::from_secs(20), "{id:?} is left without a reply");
         }
         let under_way = self.disk.payments.values().filter(|(v, _)| v.state == TransactionState::Authorising);
         assert!(under_way.count() <= 1, "two sales are under way");

@@ -501,6 +501,20 @@ fn keys_do_not_change_between_card_and_request() {
 }
 
 #[test]
+fn a_master_key_changed_under_a_pin_ends_the_payment_unsent() {
+    let (mut bench, id) = entering_pin();
+    bench.master_key(Some("112233"));
+    assert_eq!(bench.ended(id), (Finished, Some(Cancelled), None));
+    assert!(bench.did.contains(&Did::StopEntry));
+    bench.sign_in_well();
+    // Once sent, the answer is what counts.
+    let id = bench.authorising("2");
+    bench.master_key(None);
+    bench.answer_sale("00");
+    assert_eq!(bench.outcome(id), Some(Approved));
+}
+
+#[test]
 fn the_pin_may_be_left_out_where_the_keypad_allows_it() {
     let (mut bench, id) = entering_pin();
     bench.take_did();

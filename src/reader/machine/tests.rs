@@ -17,7 +17,7 @@ struct Rig {
     now: Instant,
     log: Vec<String>,
     writes: u64,
-    reads: Vec<Box<CardRead>>,
+    reads: Vec<CardRead>,
 }
 
 fn word(output: &Output) -> Option<String> {
@@ -106,7 +106,7 @@ impl Rig {
                     self.open();
                 }
                 Output::PulseReset | Output::PowerCycle => self.chip.reset(),
-                Output::CardRead(read) => self.reads.push(read),
+                Output::CardRead(read) => self.reads.push(*read),
                 Output::StateChanged(..)
                 | Output::Identified { .. }
                 | Output::PresentAgain(_)
@@ -501,6 +501,8 @@ fn error_frames_at_any_command_end_in_a_named_outcome() {
     }
 }
 
+type Harm = fn(&mut Vec<u8>, usize);
+
 /// One whole tap with something done to the `at`-th byte that the chip sends during it.
 fn tap_with_damage(at: usize, harm: impl Fn(&mut Vec<u8>, usize) + 'static) -> (Vec<String>, Rig) {
     let mut rig = Rig::new(settings());
@@ -532,7 +534,7 @@ fn any_byte_of_a_session_flipped_lost_or_doubled_does_not_cost_the_read() {
     let length = session_length();
     assert!(length > 300);
     for at in 0..length {
-        let harms: [(&str, fn(&mut Vec<u8>, usize)); 5] = [
+        let harms: [(&str, Harm); 5] = [
             ("one bit flipped", |b, i| b[i] ^= 0x01),
             ("all bits flipped", |b, i| b[i] ^= 0xFF),
             ("lost", |b, i| {

@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 /// What lies in the field.
 pub(crate) type Card = Box<dyn FnMut(&[u8]) -> CardSays>;
 
+/// What the line does to the chip's bytes.
+pub(crate) type Damage = Box<dyn FnMut(&mut Vec<u8>)>;
+
 /// What a card does with a command.
 pub(crate) enum CardSays {
     /// Answers.
@@ -37,7 +40,7 @@ pub(crate) struct FakeChip {
     /// Commands (codes) that get an error frame.
     pub(crate) refuses: Vec<u8>,
     /// Applied to whatever the chip sends; for noise.
-    pub(crate) damage: Option<Box<dyn FnMut(&mut Vec<u8>)>>,
+    pub(crate) damage: Option<Damage>,
 }
 
 const ACK: [u8; 6] = [0x00, 0x00, 0xFF, 0x00, 0xFF, 0x00];

@@ -477,7 +477,9 @@ pub fn created(id: TransactionId, new: NewTransaction) -> TransactionView {
 /// A payment of another uid.
 pub fn foreign(id: TransactionId) -> TransactionView {
     let new = NewTransaction {
-        caller: Caller { uid: 4_000_000_000, connection: ":9.9".to_owned() },
+        caller: Caller { uid: 4_000_000_000, connection: ":9.9".to_owned()
+        detached: false,
+    },
         kind: TransactionKind::Sale,
         key: IdempotencyKey::new("foreign").unwrap(),
         money: Money { amount: Amount::new(100).unwrap(), currency: Currency::CNY },

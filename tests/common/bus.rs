@@ -477,13 +477,12 @@ pub fn created(id: TransactionId, new: NewTransaction) -> TransactionView {
 /// A payment of another uid.
 pub fn foreign(id: TransactionId) -> TransactionView {
     let new = NewTransaction {
-        caller: Caller { uid: 4_000_000_000, connection: ":9.9".to_owned()
-        detached: false,
-    },
+        caller: Caller { uid: 4_000_000_000, connection: ":9.9".to_owned() },
         kind: TransactionKind::Sale,
         key: IdempotencyKey::new("foreign").unwrap(),
         money: Money { amount: Amount::new(100).unwrap(), currency: Currency::CNY },
         confirm_amount: None,
+        detached: false,
         reference: None,
     };
     created(id, new)

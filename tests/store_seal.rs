@@ -18,7 +18,7 @@ fn contains(bytes: &[u8], what: &[u8]) -> bool {
 
 /// Digits as they travel: two in a byte.
 fn bcd(digits: &str) -> Vec<u8> {
-    let even = format!("{digits}{}", if digits.len() % 2 == 0 { "" } else { "F" });
+    let even = format!("{digits}{}", if digits.len().is_multiple_of(2) { "" } else { "F" });
     (0..even.len()).step_by(2).map(|i| u8::from_str_radix(&even[i..i + 2], 16).unwrap()).collect()
 }
 
@@ -105,6 +105,18 @@ fn another_machines_key_gives_a_clear_error_and_loses_nothing() {
     assert!(matches!(other.master_key(), Err(StoreError::WrongSealingKey)));
     drop(other);
     assert_eq!(contents(&open(directory.path())), before);
+}
+
+#[test]
+fn the_files_are_the_daemons_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    sale(&mut store, 1);
+    for file in [database(directory.path()), log(directory.path())] {
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", file.display());
+    }
 }
 
 #[test]

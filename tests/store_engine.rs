@@ -198,18 +198,18 @@ fn a_sale_takes_three_commits() {
 
 #[test]
 fn a_power_cut_after_any_step_ends_in_an_outcome_that_is_true() {
-    let unanswered =
-        || Event::HostFailed(HostFailure { cause: Cause::B06, sent: true, evidence: "silence".to_owned() });
-    let ends: [(fn() -> Event, Outcome, bool); 3] = [
-        (|| answer("00"), Outcome::Approved, false),
-        (|| answer("51"), Outcome::Declined, false),
+    let silence = HostFailure { cause: Cause::B06, sent: true, evidence: "silence".to_owned() };
+    let unanswered = Event::HostFailed(silence);
+    let ends = [
+        (answer("00"), Outcome::Approved, false),
+        (answer("51"), Outcome::Declined, false),
         (unanswered, Outcome::Cancelled, true),
     ];
     for (end, outcome, reversed) in ends {
         let directory = tempfile::tempdir().unwrap();
         let mut core = Core::start(directory.path());
         core.come_up();
-        for (step, event) in steps(end()).into_iter().enumerate() {
+        for (step, event) in steps(end).into_iter().enumerate() {
             core.event(event);
             // The power goes here; another machine starts from what the disk holds.
             let cut = tempfile::tempdir().unwrap();

@@ -294,6 +294,11 @@ impl Engine {
         self.storage_fault = fault;
     }
 
+    /// The unique code of a payment, once it has one.
+    pub fn code_of(&self, id: TransactionId) -> Option<String> {
+        self.book.get(id)?.code.as_ref().map(ToString::to_string)
+    }
+
     /// Whether nothing is under way that a change of keys would hurt.
     pub fn keys_may_change(&self) -> bool {
         self.sale.is_none() && self.line == Line::Idle

@@ -105,6 +105,14 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a write goes through now.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tx.execute("UPDATE terminal SET next_stan = next_stan", [])?;
+        tx.commit()?;
+        Ok(())
+    }
+
     /// Everything the engine needs to take up where it left off.
     pub fn load(&self) -> Result<Recovered, StoreError> {
         let row = |sql: &str| self.db.query_row(sql, [], |r| r.get::<_, Option<i64>>(0));

@@ -139,6 +139,7 @@ pub fn new_sale(uid: u32, key: &str, minor: u64) -> NewTransaction {
         key: IdempotencyKey::new(key).unwrap(),
         money: money(minor),
         confirm_amount: None,
+        detached: false,
         reference: None,
     }
 }

@@ -1,0 +1,262 @@
+//! The operator's fingers: which key goes down or up when.
+//!
+//! Owns: the queue of motions and what is down. Must not know: sockets, the real time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::event::{Event, Motion, SYN_DROPPED, SYN_REPORT, packet};
+use super::keys::Key;
+use crate::domain::time::Instant;
+use crate::sim::control::ClientId;
+
+/// A key repeats after so long, as the kernel's default is.
+pub const REPEAT_DELAY: Duration = Duration::from_millis(250);
+/// And then so often.
+pub const REPEAT_PERIOD: Duration = Duration::from_millis(33);
+/// Between press and release of a worn contact.
+const BOUNCE: Duration = Duration::from_millis(2);
+/// The most that may wait to be typed.
+const MAX_QUEUE: usize = 10_000;
+
+/// What comes out of the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// One packet of events.
+    Events(Vec<Event>),
+    /// All that this client ordered has been typed.
+    Done(ClientId),
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Move(Key, Motion),
+    Drop,
+    Done(ClientId),
+}
+
+/// Queue and clock of the fingers.
+pub struct Fingers {
+    /// How long a key is down.
+    pub press: Duration,
+    /// Between two keys.
+    pub gap: Duration,
+    /// Whether held keys repeat.
+    pub repeats: bool,
+    /// By time, then in the order of the orders.
+    queue: BTreeMap<(Instant, u64), Step>,
+    last: u64,
+    free_at: Instant,
+    down: BTreeSet<Key>,
+    now: Instant,
+}
+
+impl Fingers {
+    /// Fingers at rest.
+    #[must_use]
+    pub fn new(press: Duration, gap: Duration, repeats: bool) -> Self {
+        Self {
+            press,
+            gap,
+            repeats,
+            queue: BTreeMap::new(),
+            last: 0,
+            free_at: Instant(0),
+            down: BTreeSet::new(),
+            now: Instant(0),
+        }
+    }
+
+    /// Keys that are down.
+    pub fn down(&self) -> impl Iterator<Item = Key> {
+        self.down.iter().copied()
+    }
+
+    /// Types keys one after the other, after what is already ordered.
+    pub fn type_keys(&mut self, now: Instant, keys: &[Key]) -> Result<(), String> {
+        if self.queue.len() + 2 * keys.len() > MAX_QUEUE {
+            return Err("too much to type; wait for what was ordered before".to_owned());
+        }
+        let mut at = self.free_at.max(now);
+        for key in keys {
+            self.plan(at, Step::Move(*key, Motion::Down));
+            at = at.after(self.press);
+            self.plan(at, Step::Move(*key, Motion::Up));
+            at = at.after(self.gap);
+        }
+        self.free_at = at;
+        Ok(())
+    }
+
+    /// Holds a key down; other keys go on meanwhile.
+    pub fn hold(&mut self, now: Instant, key: Key, how_long: Duration) -> Result<(), String> {
+        let repeats = how_long.saturating_sub(REPEAT_DELAY).as_millis() / REPEAT_PERIOD.as_millis();
+        if self.repeats && repeats > u128::from(u16::MAX) {
+            return Err("a key is held for half an hour at most".to_owned());
+        }
+        self.plan(now, Step::Move(key, Motion::Down));
+        let end = now.after(how_long);
+        let mut at = now.after(REPEAT_DELAY);
+        while self.repeats && at < end {
+            self.plan(at, Step::Move(key, Motion::Repeat));
+            at = at.after(REPEAT_PERIOD);
+        }
+        self.plan(end, Step::Move(key, Motion::Up));
+        Ok(())
+    }
+
+    /// Presses or releases a key and leaves it so.
+    pub fn set(&mut self, now: Instant, key: Key, motion: Motion) {
+        self.plan(now, Step::Move(key, motion));
+    }
+
+    /// A worn contact: so many short pairs, then the press that was meant.
+    pub fn bounce(&mut self, now: Instant, key: Key, times: u8) {
+        let mut at = self.free_at.max(now);
+        for _ in 0..times {
+            self.plan(at, Step::Move(key, Motion::Down));
+            at = at.after(BOUNCE);
+            self.plan(at, Step::Move(key, Motion::Up));
+            at = at.after(BOUNCE);
+        }
+        self.plan(at, Step::Move(key, Motion::Down));
+        at = at.after(self.press);
+        self.plan(at, Step::Move(key, Motion::Up));
+        self.free_at = at.after(self.gap);
+    }
+
+    /// The kernel's buffer ran over: events are lost, and it says so.
+    pub fn lose_events(&mut self, now: Instant) {
+        let at = self.free_at.max(now);
+        self.plan(at, Step::Drop);
+    }
+
+    /// Tells this client when all that was ordered so far has been typed.
+    pub fn report(&mut self, now: Instant, to: ClientId) {
+        let at = self.free_at.max(now);
+        self.plan(at, Step::Done(to));
+    }
+
+    /// The keypad was pulled out: all keys are up and nothing is to be typed; those who wait are told.
+    pub fn stop(&mut self) -> Vec<ClientId> {
+        self.down.clear();
+        self.free_at = self.now;
+        let waiting = std::mem::take(&mut self.queue);
+        waiting
+            .into_values()
+            .filter_map(|step| match step {
+                Step::Done(client) => Some(client),
+                Step::Move(..) | Step::Drop => None,
+            })
+            .collect()
+    }
+
+    /// Tells the time.
+    pub fn expire(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// When the next motion is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.queue.keys().next().map(|(at, _)| *at)
+    }
+
+    /// What is due by now.
+    pub fn poll(&mut self) -> Option<Output> {
+        loop {
+            let entry = self.queue.first_entry().filter(|e| e.key().0 <= self.now)?;
+            match entry.remove() {
+                Step::Done(client) => return Some(Output::Done(client)),
+                Step::Drop => return Some(Output::Events(vec![SYN_DROPPED, SYN_REPORT])),
+                Step::Move(key, motion) => {
+                    let changes = match motion {
+                        Motion::Down => self.down.insert(key),
+                        Motion::Up => self.down.remove(&key),
+                        Motion::Repeat => self.down.contains(&key),
+                    };
+                    // As in the kernel: a key that is down cannot go down again.
+                    if changes {
+                        return Some(Output::Events(packet(key, motion)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn plan(&mut self, at: Instant, step: Step) {
+        self.last += 1;
+        self.queue.insert((at, self.last), step);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::keypad::event::EV_KEY;
+    use crate::sim::keypad::keys::Layout;
+
+    fn fingers() -> Fingers {
+        Fingers::new(Duration::from_millis(40), Duration::from_millis(30), true)
+    }
+
+    fn ms(n: u64) -> Instant {
+        Instant(n * 1_000)
+    }
+
+    /// All key events up to a moment: (time in ms, code, value).
+    fn keys(fingers: &mut Fingers, end: Instant) -> Vec<(u64, u16, i32)> {
+        let mut out = Vec::new();
+        while let Some(at) = fingers.deadline().filter(|at| *at <= end) {
+            fingers.expire(at);
+            while let Some(output) = fingers.poll() {
+                let Output::Events(events) = output else { continue };
+                out.extend(events.iter().filter(|e| e.kind == EV_KEY).map(|e| (at.0 / 1_000, e.code, e.value)));
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn digits_and_names_are_typed_in_order_with_pauses() {
+        let mut fingers = fingers();
+        fingers.type_keys(ms(5), &Layout::Numpad.text(&["12", "enter"]).unwrap()).unwrap();
+        let expected = [(5, 79, 1), (45, 79, 0), (75, 80, 1), (115, 80, 0), (145, 96, 1), (185, 96, 0)];
+        assert_eq!(keys(&mut fingers, ms(9_999)), expected);
+    }
+
+    #[test]
+    fn a_held_key_repeats_until_it_is_released_and_others_go_on() {
+        let mut fingers = fingers();
+        let five = Layout::Pinpad.key("5").unwrap();
+        fingers.hold(ms(0), five, Duration::from_millis(300)).unwrap();
+        fingers.type_keys(ms(10), &[Layout::Pinpad.key("cancel").unwrap()]).unwrap();
+        let expected = [(0, 0x205, 1), (10, 223, 1), (50, 223, 0), (250, 0x205, 2), (283, 0x205, 2), (300, 0x205, 0)];
+        assert_eq!(keys(&mut fingers, ms(9_999)), expected);
+    }
+
+    #[test]
+    fn a_bouncing_key_gives_short_pairs_before_the_real_press() {
+        let mut fingers = fingers();
+        fingers.bounce(ms(0), Layout::Keyboard.key("5").unwrap(), 2);
+        let expected = [(0, 6, 1), (2, 6, 0), (4, 6, 1), (6, 6, 0), (8, 6, 1), (48, 6, 0)];
+        assert_eq!(keys(&mut fingers, ms(9_999)), expected);
+    }
+
+    #[test]
+    fn a_key_that_is_down_cannot_go_down_again() {
+        let mut fingers = fingers();
+        let five = Layout::Numpad.key("5").unwrap();
+        fingers.set(ms(0), five, Motion::Down);
+        fingers.set(ms(1), five, Motion::Down);
+        assert_eq!(keys(&mut fingers, ms(10)), [(0, 76, 1)]);
+        assert_eq!(fingers.down().count(), 1);
+        fingers.stop();
+        assert_eq!((fingers.down().count(), fingers.deadline()), (0, None));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_the_known_ones() {
+        assert!(Layout::Pinpad.text(&["12", "numlock"]).unwrap_err().ends_with("enter cancel clear dot star"));
+    }
+}

@@ -1,5 +1,7 @@
 //! Opening the database file: safety pragmas, and migrations in place.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ const FRAME: u64 = PAGE + 24;
 
 /// Opens the file, exclusively, durable, migrated.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {
+    // Made here so that nobody else can read it; the log takes over its mode. What stands in the way SQLite will name.
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut db = Connection::open(path)?;
     db.busy_timeout(Duration::from_secs(2))?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;

@@ -154,7 +154,10 @@ async fn a_change_is_told_once_and_before_its_signal() {
     assert_eq!(<&str>::try_from(&values["State"]).unwrap(), "busy");
     // Components of the Manager speaks of the terminal too.
     let heard = ear.until_terminal().await;
-    assert!(matches!(heard.as_slice(), [(member, path, _)] if member == "PropertiesChanged" && path == names::ROOT), "{heard:?}");
+    assert!(
+        matches!(heard.as_slice(), [(member, path, _)] if member == "PropertiesChanged" && path == names::ROOT),
+        "{heard:?}"
+    );
     last_word(&stage).await;
     assert!(ear.until_terminal().await.is_empty());
 }

@@ -401,7 +401,7 @@ impl Stage {
         let mut heard = self.heard.clone();
         let what = format!("the command {command}");
         let names = self.names.clone();
-        let there = heard.wait_for(|_| names.lock().unwrap().iter().any(|n| *n == command));
+        let there = heard.wait_for(|_| names.lock().unwrap().contains(&command));
         let _ = within(&what, there).await.unwrap();
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Needs `/dev/uinput`; `tests/rig/evdev-vm.sh` runs this in a virtual machine that has it. Each test makes a device
 //! directory of its own with links to the nodes it made, as udev would, so that no other keypad is ever touched.
-//! Pauses in here are a finger's: the kernel stamps what happens between them.
+//! A finger taps to a beat here, because the kernel stamps what it does: a key must be down for longer than a bounce.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop at once")]
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -36,8 +36,7 @@ impl Rig {
     /// `None`, said on stderr, where there is no uinput.
     fn new(test: &str) -> Option<Self> {
         if !Path::new("/dev/uinput").exists() {
-            // Straight to stderr: the print macros would be swallowed, and a skip must be seen.
-            let _ = writeln!(std::io::stderr(), "skipped: {test}: no /dev/uinput");
+            eprintln!("skipped: {test}: no /dev/uinput");
             return None;
         }
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(|broken| broken.into_inner());
@@ -60,11 +59,14 @@ impl Rig {
     }
 }
 
-/// A virtual pad; dropping it unplugs it.
+/// A virtual pad with a finger on it; dropping it unplugs it.
 struct Pad {
     device: VirtualDevice,
     node: PathBuf,
 }
+
+/// From one move of the finger to the next.
+const BEAT: Duration = Duration::from_millis(25);
 
 impl Pad {
     fn with_keys(name: &str, codes: impl IntoIterator<Item = u16>) -> Self {
@@ -92,10 +94,12 @@ impl Pad {
     }
 
     async fn tap(&mut self, code: u16) {
-        self.change(code, 1);
-        finger().await;
-        self.change(code, 0);
-        finger().await;
+        let mut beat = tokio::time::interval(BEAT);
+        for value in [1, 0] {
+            beat.tick().await;
+            self.change(code, value);
+        }
+        beat.tick().await;
     }
 
     /// More events than the kernel keeps for a reader. Nothing runs in between: the runtime has one thread, and this
@@ -106,10 +110,6 @@ impl Pad {
             self.change(code, 0);
         }
     }
-}
-
-async fn finger() {
-    tokio::time::sleep(Duration::from_millis(25)).await;
 }
 
 /// A running driver.
@@ -357,11 +357,11 @@ fn an_idle_pad_and_a_missing_pad_cost_no_wake_ups() {
     });
     let thread = thread.recv_timeout(PATIENCE).unwrap();
     assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "opened");
+    // Nothing is told; the first while is the driver's to finish its work, in the second it must not wake.
     let idle = || {
-        // Long enough for the driver to have gone to sleep, then a second in which it must stay asleep.
-        std::thread::sleep(Duration::from_millis(700));
+        told.recv_timeout(Duration::from_millis(700)).unwrap_err();
         let before = wake_ups(thread);
-        std::thread::sleep(Duration::from_secs(1));
+        told.recv_timeout(Duration::from_secs(1)).unwrap_err();
         wake_ups(thread) - before
     };
     assert_eq!(idle(), 0, "while the pad is open");
@@ -424,19 +424,14 @@ impl Till {
                 }
                 said.push(output);
             }
-            let due = self.keypad.deadline().map(|due| due.since(self.now()));
-            let due = async {
-                match due {
-                    Some(due) => tokio::time::sleep(due).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let due = self.keypad.deadline().map_or(PATIENCE, |due| due.since(self.now()));
+            let due = tokio::time::Instant::now() + due;
             tokio::select! {
                 event = self.driver.told.recv() => {
                     let event = machine_event(event.expect("driver runs"));
                     self.keypad.handle(self.now(), event);
                 }
-                () = due => self.keypad.expire(self.now()),
+                () = tokio::time::sleep_until(due) => self.keypad.expire(self.now()),
                 () = tokio::time::sleep_until(patience) => panic!("{wanted} did not come, but {said:?}"),
             }
         }

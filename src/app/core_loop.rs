@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::app::ceremony::KeyLoad;
 use crate::app::watchdog::Progress;
 use crate::bus::{Request, Update};
+use crate::domain::prompt::Language;
 use crate::domain::time::{Instant, Now};
 use crate::driver::evdev::{KeypadCommand, KeypadDeviceEvent};
 use crate::driver::serial::{SerialCommand, SerialEvent};
@@ -75,6 +76,10 @@ pub struct Core {
     signals: Vec<Signal>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     published: Arc<Snapshot>,
+    /// The prompt that was shown last, for the journal.
+    shown: &'static str,
+    /// The language of prompts.
+    language: Language,
     /// When a refused commit is tried again.
     storage_retry: Option<Instant>,
 }
@@ -93,6 +98,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Reads both clocks.
     pub clock: fn() -> Now,
+    /// The language of prompts.
+    pub language: Language,
 }
 
 /// The longest sleep; only a guard against a deadline that a machine forgot to give.
@@ -137,6 +144,8 @@ impl Core {
             signals: Vec::new(),
             snapshots,
             published,
+            shown: "idle",
+            language: parts.language,
             storage_retry: None,
         };
         core.keys_changed(now);

@@ -2,6 +2,8 @@
 
 pub mod ceremony;
 pub mod config;
+pub mod core_loop;
 pub mod journal;
 pub mod password;
+pub mod service;
 pub mod watchdog;

@@ -8,25 +8,29 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::app::config::{self, Config, ConfigError};
+use crate::app::config::Config;
 use crate::app::core_loop::{Core, CoreError, Inlets, Parts, Wires};
 use crate::app::watchdog::{self, Progress};
 use crate::bus::authority::Authority;
 use crate::bus::{self, BusAddress};
 use crate::domain::secret::DoubleKey;
-use crate::driver::{clock, device_path, evdev, serial, tcp};
+use crate::driver::evdev as keypad_device;
+use crate::driver::{clock, device_path, serial, tcp};
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
 use crate::host::session::Host;
 use crate::keypad::Keypad;
-use crate::reader::Reader;
+use crate::reader::pn532::command::BaudRate;
+use crate::reader::pn532::link::BASE_RATE;
+use crate::reader::tap::settings::TerminalSettings;
+use crate::reader::{Reader, ReaderSettings};
 use crate::store::vault::{Vault, VaultError};
 use crate::store::{Store, StoreError};
 
 /// What the command line and the service manager decide.
 pub struct Options {
-    /// The configuration file.
-    pub config: PathBuf,
+    /// The configuration.
+    pub config: Config,
     /// Which bus.
     pub bus: BusAddress,
     /// Who may call.
@@ -38,9 +42,6 @@ pub struct Options {
 /// Why the daemon could not start or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// The configuration is not acceptable.
-    #[error("{0}")]
-    Config(#[from] ConfigError),
     /// The state directory cannot be made.
     #[error("{path}: {source}")]
     StateDirectory {
@@ -65,7 +66,7 @@ pub enum ServiceError {
     #[error("{0}")]
     Bus(#[from] bus::ServeError),
     /// The bus went away.
-    #[error("the bus connection was lost")]
+    #[error("the connection to the bus was lost")]
     BusLost,
     /// The core thread panicked.
     #[error("the core thread has died")]
@@ -86,16 +87,16 @@ const UPDATES: usize = 1024;
 
 /// Runs the daemon until it is told to stop.
 pub async fn run(options: Options) -> Result<(), ServiceError> {
-    let config = config::load(&options.config)?;
+    let config = options.config;
     let (core, inlets, outlets) = assemble(&config, options.credentials.as_deref())?;
     let progress = Progress::default();
 
-    let pad = evdev::Settings { choice: keypad_choice(&config), ..evdev::Settings::default() };
-    let line = serial::Settings { choice: reader_choice(&config), baud: crate::reader::POWER_UP_BAUD };
+    let pad = keypad_device::Settings { choice: keypad_choice(&config), ..keypad_device::Settings::default() };
+    let line = serial::Settings { choice: reader_choice(&config), baud: BASE_RATE.bits_per_second() };
     let acquirer = tcp::Acquirer { endpoints: config.profile.addresses.clone(), trust: config.profile.trust.clone() };
     let tasks = [
         tokio::spawn(serial::run(line, outlets.serial_commands, outlets.serial_events)),
-        tokio::spawn(evdev::run(pad, outlets.keypad_commands, outlets.key_events)),
+        tokio::spawn(keypad_device::run(pad, outlets.keypad_commands, outlets.key_events)),
         tokio::spawn(tcp::run(acquirer, outlets.tcp_commands, outlets.tcp_events)),
     ];
     let mut core_ended = spawn_core(core, inlets, progress.clone())?;
@@ -108,7 +109,8 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
     let nudges = outlets.nudges;
     let feed = async {
         match watchdog::period() {
-            Some(period) => watchdog::feed(period, progress, async || drop(nudges.send(()).await)).await,
+            // A core that is gone needs no nudge: its end is seen below.
+            Some(period) => watchdog::feed(period, progress, async || nudges.send(()).await.unwrap_or(())).await,
             None => std::future::pending().await,
         }
     };
@@ -125,6 +127,7 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
         () = feed => Ok(()),
     };
     watchdog::tell(&[NotifyState::Stopping]);
+    served.leave().await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     end
 }
@@ -136,8 +139,8 @@ struct Outlets {
     updates: mpsc::Receiver<bus::Update>,
     serial_commands: mpsc::Receiver<serial::SerialCommand>,
     serial_events: mpsc::Sender<serial::SerialEvent>,
-    keypad_commands: mpsc::Receiver<evdev::KeypadCommand>,
-    key_events: Box<dyn Fn(evdev::KeypadDeviceEvent) + Send>,
+    keypad_commands: mpsc::Receiver<keypad_device::KeypadCommand>,
+    key_events: Box<dyn Fn(keypad_device::KeypadDeviceEvent) + Send + Sync>,
     tcp_commands: mpsc::Receiver<tcp::Command>,
     tcp_events: mpsc::Sender<tcp::Event>,
     nudges: mpsc::Sender<()>,
@@ -168,7 +171,7 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     let (requests, request_inlet) = mpsc::channel(REQUESTS);
     let (nudges, nudge_inlet) = mpsc::channel(1);
 
-    let parts = Parts { store, host, reader, keypad, settings, clock: clock::now };
+    let parts = Parts { store, host, reader, keypad, settings, clock: clock::now, language: config.language };
     let wires = Wires { serial, keypad: keypad_sender, tcp, updates: update_sender };
     let (core, snapshots) = Core::new(parts, wires, clock::now().wall.0)?;
     let inlets = Inlets {
@@ -195,12 +198,14 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
 }
 
 /// Keys must never wait in the driver. When the core has no room, the entry under way is told that keys were lost.
-fn key_outlet(sender: mpsc::Sender<evdev::KeypadDeviceEvent>) -> Box<dyn Fn(evdev::KeypadDeviceEvent) + Send> {
+fn key_outlet(
+    sender: mpsc::Sender<keypad_device::KeypadDeviceEvent>,
+) -> Box<dyn Fn(keypad_device::KeypadDeviceEvent) + Send + Sync> {
     let lost = std::sync::atomic::AtomicBool::new(false);
     Box::new(move |event| {
         use std::sync::atomic::Ordering::Relaxed;
         if lost.load(Relaxed) {
-            let marker = evdev::KeypadDeviceEvent::SynDropped { keys_down: Vec::new() };
+            let marker = keypad_device::KeypadDeviceEvent::SynDropped { keys_down: Vec::new() };
             lost.store(sender.try_send(marker).is_err(), Relaxed);
         }
         if sender.try_send(event).is_err() {
@@ -248,12 +253,22 @@ fn reader_choice(config: &Config) -> device_path::Choice {
     config.reader.path.clone().map_or(device_path::Choice::Auto, device_path::Choice::Path)
 }
 
-fn keypad_choice(config: &Config) -> evdev::Choice {
-    config.keypad.path.clone().map_or(evdev::Choice::Auto { keyboards: false }, evdev::Choice::Path)
+fn keypad_choice(config: &Config) -> keypad_device::Choice {
+    config.keypad.path.clone().map_or(keypad_device::Choice::Auto { keyboards: false }, keypad_device::Choice::Path)
 }
 
-fn reader_settings(config: &Config) -> crate::reader::Settings {
-    let mut settings = crate::reader::Settings::default();
-    settings.baud_max = config.reader.baud_max;
+fn reader_settings(config: &Config) -> ReaderSettings {
+    let mut settings = ReaderSettings::default();
+    settings.link.raise_to = BaudRate::from_bits_per_second(config.reader.baud_max).filter(|rate| *rate != BASE_RATE);
+    let mut terminal = TerminalSettings::default();
+    copy(&mut terminal.terminal_id, config.terminal_id.as_str());
+    copy(&mut terminal.serial, config.terminal_id.as_str());
+    copy(&mut terminal.merchant_id, config.merchant_id.as_str());
+    settings.terminal = Arc::new(terminal);
     settings
+}
+
+/// Both sides have the length that the identifier has.
+fn copy(to: &mut [u8], from: &str) {
+    to.iter_mut().zip(from.bytes()).for_each(|(to, from)| *to = from);
 }

@@ -45,13 +45,14 @@ pub(super) fn order(
     let currency = currency.parse::<Currency>().map_err(|e| Error::invalid(e.to_string()))?;
     let mut options = Options::new(options);
     let confirm_amount = options.flag("confirm-amount")?;
+    let detached = options.flag("detached")?.unwrap_or(false);
     let reference = options.text("reference")?;
     options.finish()?;
     if let Some(reference) = &reference {
         printable("option 'reference'", reference, REFERENCE)?;
     }
     let money = Money { amount, currency };
-    Ok(NewTransaction { caller: caller.clone(), kind, key, money, confirm_amount, reference })
+    Ok(NewTransaction { caller: caller.clone(), kind, key, money, confirm_amount, detached, reference })
 }
 
 fn idempotency_key(text: &str) -> Result<IdempotencyKey> {

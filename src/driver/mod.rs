@@ -4,4 +4,6 @@ pub mod clock;
 pub mod device_path;
 pub mod evdev;
 pub mod serial;
+pub mod tcp;
+mod tls;
 mod watch;

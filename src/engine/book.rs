@@ -15,6 +15,8 @@ struct Entry {
     view: Arc<TransactionView>,
     fingerprint: String,
     confirm_amount: Option<bool>,
+    /// Not tied to a connection.
+    detached: bool,
     /// A payment nobody starts by then is cancelled.
     start_by: Option<Instant>,
 }
@@ -75,7 +77,7 @@ impl Book {
         start_by: Option<Instant>,
     ) {
         let new = view.id;
-        let entry = Entry { view: Arc::new(view), fingerprint, confirm_amount: confirm, start_by };
+        let entry = Entry { view: Arc::new(view), fingerprint, confirm_amount: confirm, detached: false, start_by };
         self.entries.insert(new, entry);
         while self.entries.len() > MAX_OBJECTS {
             // Never the one that somebody is being told of just now, however old it is.
@@ -107,6 +109,7 @@ impl Book {
     pub fn adopt(&mut self, id: TransactionId, caller: &Caller) {
         if let Some(entry) = self.entries.get_mut(&id)
             && entry.view.owner != *caller
+            && !entry.detached
         {
             Arc::make_mut(&mut entry.view).owner = caller.clone();
         }
@@ -126,6 +129,14 @@ impl Book {
             self.remove(id);
         } else {
             self.acknowledged.insert(id);
+        }
+    }
+
+    /// Ties a payment to no connection: no signals, and it outlives its caller.
+    pub fn detach(&mut self, id: TransactionId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.detached = true;
+            Arc::make_mut(&mut entry.view).owner.connection.clear();
         }
     }
 

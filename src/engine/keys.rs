@@ -2,6 +2,7 @@
 
 use crate::domain::cause::Cause;
 use crate::domain::host::ProcessingRequest;
+use crate::domain::outcome::Outcome;
 use crate::engine::action::Action;
 use crate::engine::command::{CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::line::Purpose;
@@ -112,12 +113,14 @@ impl Engine {
         self.sign_in.start_afresh();
         if self.keys.master_check.is_some() {
             self.drop_keys(None);
+            // The core does not change keys under a payment; should it, a PIN under the old key must not leave.
+            self.end_unsent(Outcome::Cancelled, None, "the master key was changed meanwhile".to_owned());
             return self.want_sign_in(None);
         }
         self.drop_keys(Some(Cause::K04));
         self.sign_in.evidence = "no master key is loaded".to_owned();
         self.sign_in.state = State::Off { cause: Some(Cause::K04) };
         self.answer_waiting(RefusalKind::WrongState, Some(Cause::K04));
-        self.end_preparing(Cause::K04, "no master key is loaded".to_owned());
+        self.end_unsent(Outcome::Cancelled, Some(Cause::K04), "no master key is loaded".to_owned());
     }
 }

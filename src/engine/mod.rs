@@ -28,3 +28,6 @@ pub mod sign_in;
 pub mod signal;
 pub mod snapshot;
 mod tell;
+
+#[cfg(test)]
+mod tests;

@@ -83,6 +83,9 @@ impl Engine {
         self.record(Record::Created { view: Box::new(view.clone()), fingerprint: fingerprint.clone() });
         let start_by = self.now.mono.after(self.settings.start_wait);
         self.book.insert(view, fingerprint, new.confirm_amount, Some(start_by));
+        if new.detached {
+            self.book.detach(id);
+        }
         self.act(Action::Reply(command, Ok(Reply::Transaction(id))));
     }
 

@@ -1,12 +1,21 @@
 //! Terminal sign-in: when it is tried, what a refusal means, and when the loop stops.
 //!
+//! Every move there is; a test compares this list with what thousands of random sequences did:
+//!
 //! ```text
-//! Off ──want──▶ Wanted ──reached──▶ Asking ──00, keys good──▶ On
-//!  ▲              ▲  ◀──back-off──────┤                        │
-//!  └─sign-out─────│───────────────────│────────────────────────┤
-//!                 └── A0, 99, 77, host asks, keys too old ─────┘
-//! Stopped ◀── permanent refusal, second wrong check value, second refusal after a good sign-in
-//! Stopped ──▶ Wanted only by a person: a command, or another master key
+//! off     → wanted     master key loaded, a caller asks, a payment waits
+//! wanted  → asking     the line stands, 0800 leaves
+//! wanted  → off        master key removed
+//! wanted  → stopped    a second refusal while the renewal waited for the line
+//! asking  → on         00 and all check values right
+//! asking  → wanted     no answer, temporary refusal, first wrong check value: again after a growing wait
+//! asking  → off        master key removed
+//! asking  → stopped    permanent refusal, second wrong check value, unreadable key block
+//! on      → wanted     a caller or the host asks, keys refused or too old, another master key
+//! on      → off        signed out, master key removed
+//! on      → stopped    second refusal right after a good sign-in, or a refusal of the terminal itself
+//! stopped → wanted     only by a person: a caller asks, another master key
+//! stopped → off        master key removed
 //! ```
 //! What ends or changes the keys in use is in `keys.rs`.
 

@@ -15,7 +15,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// An acquirer host over TCP or TLS.
-    Acquirer(super::acquirer::Args),
+    Acquirer(Box<super::acquirer::Args>),
     /// A PN532 card reader on a pty, with a card.
     Reader(super::reader::Args),
     /// A numeric keypad.
@@ -27,7 +27,7 @@ pub enum Command {
 /// Runs the chosen simulator.
 pub fn run(cli: Cli) -> Result<(), String> {
     match cli.command {
-        Command::Acquirer(args) => super::acquirer::run(args),
+        Command::Acquirer(args) => super::acquirer::run(*args),
         Command::Reader(args) => super::reader::run(args),
         Command::Keypad(args) => super::keypad::run(args),
         Command::Decode(args) => super::decode::run(args),

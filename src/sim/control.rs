@@ -151,7 +151,11 @@ pub fn send(path: &Path, lines: &[String]) -> Result<(), String> {
         match answer.trim_end() {
             "" => return Err(format!("the simulator at {} has gone", path.display())),
             "ok" => println!("ok"),
-            good if good.starts_with("ok ") => println!("{good}"),
+            good if good.starts_with("ok ") => match good.trim_start_matches("ok ") {
+                // Bare, so that a script can hand it on.
+                json if json.starts_with('{') => println!("{json}"),
+                _ => println!("{good}"),
+            },
             bad => return Err(bad.trim_start_matches("error: ").to_owned()),
         }
     }

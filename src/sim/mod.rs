@@ -6,6 +6,7 @@ pub mod acquirer;
 pub mod cli;
 pub mod clock;
 pub mod control;
+pub mod crypto;
 pub mod decode;
 pub mod keypad;
 pub mod reader;

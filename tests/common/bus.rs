@@ -510,6 +510,7 @@ pub fn foreign(id: TransactionId) -> TransactionView {
         key: IdempotencyKey::new("foreign").unwrap(),
         money: Money { amount: Amount::new(100).unwrap(), currency: Currency::CNY },
         confirm_amount: None,
+        detached: false,
         reference: None,
     };
     created(id, new)

@@ -1,7 +1,8 @@
 //! What the tests of the host machine share: the vectors' keys and messages, and a machine under virtual time.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -68,9 +69,11 @@ pub fn altered(frame: &[u8], change: impl FnOnce(&mut Message)) -> Vec<u8> {
     message.encode(&header)
 }
 
+/// The shipped profile with local changes; read once for each.
 pub fn profile(local: &str) -> Arc<Profile> {
-    static USUAL: LazyLock<Arc<Profile>> = LazyLock::new(|| read_profile(""));
-    if local.is_empty() { Arc::clone(&USUAL) } else { read_profile(local) }
+    static READ: Mutex<BTreeMap<String, Arc<Profile>>> = Mutex::new(BTreeMap::new());
+    let mut read = READ.lock().unwrap();
+    Arc::clone(read.entry(local.to_owned()).or_insert_with(|| read_profile(local)))
 }
 
 fn read_profile(local: &str) -> Arc<Profile> {

@@ -17,7 +17,7 @@ binary=$(sed -n 's/.*"name":"evdev_rig".*"executable":"\([^"]*\)".*/\1/p' <<<"$b
 [ -x "$binary" ] || { echo "evdev-vm: cargo named no test executable" >&2; end 0 1; }
 
 vm_new && vm_add_binary "$binary" /bin/evdev_rig && vm_add_module evdev uinput || end 0 1
-output=$(vm_run "${EVDEV_VM_SECONDS:-100}" "/bin/evdev_rig --test-threads=1 --color=never")
+output=$(vm_run "${EVDEV_VM_SECONDS:-100}" "/bin/evdev_rig --test-threads=1 --show-output --color=never")
 status=$?
 echo "$output"
 passed=$(grep -c '^test .* \.\.\. ok$' <<<"$output")

@@ -70,10 +70,12 @@ impl Core {
         match output {
             HostOutput::Connect { connection, address_index, deadline } => {
                 let within = deadline.since(now.mono);
-                self.to_network(now, tcp::Command::Connect { connection, address_index, within });
+                self.hand_to_network(now, tcp::Command::Connect { connection, address_index, within });
             }
-            HostOutput::Write { connection, bytes } => self.to_network(now, tcp::Command::Write { connection, bytes }),
-            HostOutput::Disconnect { connection } => self.to_network(now, tcp::Command::Disconnect { connection }),
+            HostOutput::Write { connection, bytes } => {
+                self.hand_to_network(now, tcp::Command::Write { connection, bytes })
+            }
+            HostOutput::Disconnect { connection } => self.hand_to_network(now, tcp::Command::Disconnect { connection }),
             HostOutput::Reached => self.tell_engine(now, Event::HostReached),
             HostOutput::Answered(answer) => self.tell_engine(now, Event::HostReplied(answer)),
             HostOutput::Failed(failure) => {
@@ -92,7 +94,7 @@ impl Core {
     }
 
     /// The network driver takes commands at once; a full queue means that it hangs, which ends the attempt.
-    fn to_network(&mut self, now: Now, command: tcp::Command) {
+    fn hand_to_network(&mut self, now: Now, command: tcp::Command) {
         let Err(refused) = self.wires.tcp.try_send(command) else { return };
         let evidence = "the network driver takes no commands".to_owned();
         match refused.into_inner() {
@@ -109,17 +111,28 @@ impl Core {
     /// What the reader machine wants or says.
     pub(super) fn reader_output(&mut self, now: Now, output: ReaderOutput) {
         match output {
-            ReaderOutput::Write(bytes) => self.to_reader(SerialCommand::Write(bytes)),
-            ReaderOutput::SetBaud(rate) => self.to_reader(SerialCommand::SetBaud(rate)),
-            ReaderOutput::Reopen => self.to_reader(SerialCommand::Reopen),
+            ReaderOutput::Write(bytes) => self.hand_to_reader(SerialCommand::Write(bytes)),
+            ReaderOutput::SetBaud(rate) => self.hand_to_reader(SerialCommand::SetBaud(rate)),
+            ReaderOutput::Reopen => self.hand_to_reader(SerialCommand::Reopen),
             ReaderOutput::StateChanged(state, cause) => {
                 let cause_word = cause.map(Cause::as_str);
-                tracing::info!(POS_COMPONENT = "reader", POS_STATE = state.as_str(), POS_CAUSE = cause_word, "reader: {state}");
+                tracing::info!(
+                    POS_COMPONENT = "reader",
+                    POS_STATE = state.as_str(),
+                    POS_CAUSE = cause_word,
+                    "reader: {state}"
+                );
                 self.tell_engine(now, Event::DeviceChanged { device: Device::Reader, state, cause });
             }
             ReaderOutput::Identified { model, firmware } => {
                 tracing::info!(POS_COMPONENT = "reader", "card reader {model}, firmware {firmware}");
                 self.tell_engine(now, Event::DeviceIdentified { device: Device::Reader, model, firmware });
+            }
+            // No reset line and no power switch are wired yet: reopening the port is the strongest measure.
+            ReaderOutput::PulseReset | ReaderOutput::PowerCycle => self.hand_to_reader(SerialCommand::Reopen),
+            ReaderOutput::PresentAgain(failure) => self.tell_engine(now, Event::CardFailed(failure)),
+            ReaderOutput::RemoveCard => {
+                tracing::info!(POS_COMPONENT = "reader", "the card that could not be used has to go first");
             }
             ReaderOutput::CardRead(card) => self.tell_engine(now, Event::CardRead(card)),
             ReaderOutput::TapFailed(failure) => {
@@ -130,7 +143,7 @@ impl Core {
     }
 
     /// A full queue means that the serial driver hangs; the reader machine's own deadlines notice.
-    fn to_reader(&self, command: SerialCommand) {
+    fn hand_to_reader(&self, command: SerialCommand) {
         if self.wires.serial.try_send(command).is_err() {
             tracing::warn!(POS_COMPONENT = "reader", POS_CAUSE = "H02", "the serial driver takes no commands");
         }
@@ -142,7 +155,12 @@ impl Core {
         let event = match output {
             KeypadOutput::StateChanged(state, cause) => {
                 let cause_word = cause.map(Cause::as_str);
-                tracing::info!(POS_COMPONENT = "keypad", POS_STATE = state.as_str(), POS_CAUSE = cause_word, "keypad: {state}");
+                tracing::info!(
+                    POS_COMPONENT = "keypad",
+                    POS_STATE = state.as_str(),
+                    POS_CAUSE = cause_word,
+                    "keypad: {state}"
+                );
                 if let Some(model) = self.keypad.name().map(str::to_owned) {
                     let identified = Event::DeviceIdentified { device: Device::Keypad, model, firmware: String::new() };
                     self.tell_engine(now, identified);

@@ -27,7 +27,10 @@ impl Core {
         component: &SecretBytes,
     ) -> Result<Reply, Refusal> {
         if !self.engine.keys_may_change() {
-            return Err(Refusal::new(RefusalKind::Busy, "a payment or a sign-in is under way; try again when it is over"));
+            return Err(Refusal::new(
+                RefusalKind::Busy,
+                "a payment or a sign-in is under way; try again when it is over",
+            ));
         }
         let (reply, key) = self.key_load.enter(now.mono, index, custodian, component)?;
         tracing::info!(POS_COMPONENT = "keys", "component {index} of the master key was entered by {custodian}");
@@ -61,7 +64,11 @@ impl Core {
     pub(super) fn component_typed(&mut self, now: Now, component: &SecretBytes) {
         let Some((index, custodian)) = self.key_load.at_keypad.take() else { return };
         if let Err(refusal) = self.load_component(now, index, &custodian, component) {
-            tracing::warn!(POS_COMPONENT = "keys", "component {index} typed on the keypad was refused: {}", refusal.text);
+            tracing::warn!(
+                POS_COMPONENT = "keys",
+                "component {index} typed on the keypad was refused: {}",
+                refusal.text
+            );
             self.keys_changed(now);
         }
     }

@@ -3,10 +3,9 @@
 use super::Core;
 use crate::app::password;
 use crate::bus::Request;
-use crate::domain::prompt::{Language, Prompt};
+use crate::domain::prompt::Prompt;
 use crate::domain::secret::SecretBytes;
 use crate::domain::time::Now;
-use crate::driver::serial::SerialCommand;
 use crate::engine::action::Action;
 use crate::engine::command::{Command, CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::event::Event;
@@ -68,7 +67,7 @@ impl Core {
         match action {
             Action::Reply(id, answer) => self.reply(id, answer),
             Action::Tell(signal) => self.tell(signal),
-            Action::Show(prompt) => show(&prompt),
+            Action::Show(prompt) => self.show(&prompt),
             Action::ReachHost => self.host.handle(now.mono, HostEvent::Reach),
             Action::AskHost(request) => self.host.handle(now.mono, HostEvent::Ask(request)),
             Action::LeaveHost => self.host.handle(now.mono, HostEvent::Leave),
@@ -87,7 +86,7 @@ impl Core {
                 self.reader.handle(now.mono, ReaderEvent::StartTap { request: *request, deadline });
             }
             Action::StopPolling => self.reader.handle(now.mono, ReaderEvent::StopTap),
-            Action::ResetReader => drop(self.wires.serial.try_send(SerialCommand::Reopen)),
+            Action::ResetReader => self.reader.handle(now.mono, ReaderEvent::ResetAsked),
             Action::AskConfirmation(_) => self.start_entry(now, Entry::ConfirmAmount),
             Action::AskPin { pan } => match self.host.pin_cipher(&pan) {
                 Some(cipher) => self.start_entry(now, Entry::Pin { cipher, min: 4, max: 12, bypass: false }),
@@ -99,6 +98,15 @@ impl Core {
             Action::CheckPassword { id, hash, password } => self.check_password(now, id, &hash, &password),
             Action::HashPassword { id, password } => self.hash_password(now, id, &password),
         }
+    }
+
+    /// A line for each new prompt, in the configured language; the digits that come in are nobody's business.
+    fn show(&mut self, prompt: &Prompt) {
+        let word = prompt.word();
+        if *prompt != Prompt::Idle && self.shown != word {
+            tracing::info!(POS_COMPONENT = "display", POS_STATE = word, "{}", prompt.text(self.language).trim_end());
+        }
+        self.shown = word;
     }
 
     fn start_entry(&mut self, now: Now, entry: Entry) {
@@ -142,24 +150,33 @@ impl Core {
     }
 }
 
-fn show(prompt: &Prompt) {
-    if *prompt != Prompt::Idle {
-        tracing::info!(POS_COMPONENT = "display", POS_STATE = prompt.word(), "{}", prompt.text(Language::En));
-    }
-}
-
 /// One line a change of state.
 fn log(signal: &Signal, code: Option<&str>) {
     match signal {
         Signal::TerminalStateChanged { old, new, cause } => {
             let cause = cause.map(crate::domain::cause::Cause::as_str);
-            tracing::info!(POS_COMPONENT = "terminal", POS_STATE = new.as_str(), POS_CAUSE = cause, "terminal: {old} -> {new}");
+            tracing::info!(
+                POS_COMPONENT = "terminal",
+                POS_STATE = new.as_str(),
+                POS_CAUSE = cause,
+                "terminal: {old} -> {new}"
+            );
         }
         Signal::TransactionStateChanged { old, new, .. } => {
-            tracing::info!(POS_COMPONENT = "transaction", POS_TXN = code, POS_STATE = new.as_str(), "payment: {old} -> {new}");
+            tracing::info!(
+                POS_COMPONENT = "transaction",
+                POS_TXN = code,
+                POS_STATE = new.as_str(),
+                "payment: {old} -> {new}"
+            );
         }
         Signal::TransactionFinished { outcome, .. } => {
-            tracing::info!(POS_COMPONENT = "transaction", POS_TXN = code, POS_STATE = outcome.as_str(), "payment finished: {outcome}");
+            tracing::info!(
+                POS_COMPONENT = "transaction",
+                POS_TXN = code,
+                POS_STATE = outcome.as_str(),
+                "payment finished: {outcome}"
+            );
         }
         Signal::PromptChanged { .. } => {}
     }

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use evdev::uinput::VirtualDevice;
 use evdev::{AttributeSet, BusType, InputEvent, InputId, KeyCode, MiscCode};
 
-use super::event::{Event, SYN_DROPPED};
+use super::event::{EV_KEY, Event, SYN_DROPPED};
 use super::node::Description;
 
-/// Presses of one key that overrun a reader's buffer in the kernel.
+/// Changes of one key that overrun a reader's buffer in the kernel; even, so that the key ends up released.
 const FLOOD: usize = 400;
 
 /// A plugged-in virtual keypad. Dropping it is unplugging it.
@@ -63,18 +63,14 @@ impl Virtual {
 
     /// Hands a packet to the kernel, which adds SYN_REPORT itself.
     pub fn emit(&mut self, events: &[Event]) -> Result<(), String> {
-        // The kernel takes no SYN_DROPPED from outside: overrun the reader's buffer instead.
-        let flood = events.contains(&SYN_DROPPED).then(|| self.flood());
-        let packet = flood.unwrap_or_else(|| vec![events.iter().filter(|e| e.kind != 0).copied().collect()]);
-        for events in packet {
-            let events: Vec<InputEvent> = events.iter().map(|e| InputEvent::new(e.kind, e.code, e.value)).collect();
-            self.device.emit(&events).map_err(|e| format!("the virtual keypad is gone: {e}"))?;
-        }
-        Ok(())
-    }
-
-    fn flood(&self) -> Vec<Vec<Event>> {
-        (0..FLOOD).map(|i| vec![Event { kind: 1, code: self.first_key, value: i32::from(i % 2 == 0) }]).collect()
+        // The kernel takes no SYN_DROPPED from outside: overrun the reader's buffer instead. A quick reader may keep up
+        // all the same; stop it meanwhile (SIGSTOP) to be sure.
+        let packet: Vec<InputEvent> = if events.contains(&SYN_DROPPED) {
+            (0..FLOOD).map(|i| InputEvent::new(EV_KEY, self.first_key, i32::from(i % 2 == 0))).collect()
+        } else {
+            events.iter().filter(|e| e.kind != 0).map(|e| InputEvent::new(e.kind, e.code, e.value)).collect()
+        };
+        self.device.emit(&packet).map_err(|e| format!("the virtual keypad is gone: {e}"))
     }
 }
 

@@ -308,6 +308,42 @@ fn a_command_in_the_middle_of_a_slow_answer_ends_it() {
     assert_eq!(bench.command(&[0x12, 0x14]), [&ACK[..], &answer(&[0x13])].concat());
 }
 
+proptest::proptest! {
+    #[test]
+    fn garbage_on_the_line_never_stops_the_chip(garbage in proptest::collection::vec(proptest::num::u8::ANY, 0..600)) {
+        let mut bench = Bench::ready();
+        bench.send(&garbage);
+        // Idle line: ends what looked like a long frame. 55 is no part of a frame's start.
+        bench.send(&[0x55; 300]);
+        bench.heard(Duration::from_secs(1));
+        bench.chip.handle(bench.now, Event::Bytes(&host(&[0x02])));
+        assert!(bench.heard(Duration::from_secs(1)).starts_with(&ACK));
+    }
+
+    #[test]
+    fn every_well_framed_command_is_acknowledged(
+        code in proptest::num::u8::ANY,
+        parameters in proptest::collection::vec(proptest::num::u8::ANY, 0..263),
+    ) {
+        let mut bench = Bench::with_card(Kind::Unionpay);
+        bench.parameters(&[0x4A, 0x01, 0x00]);
+        assert!(bench.command(&[&[code][..], &parameters].concat()).starts_with(&ACK));
+    }
+
+    #[test]
+    fn no_block_and_no_apdu_upsets_the_card(
+        blocks in proptest::collection::vec(proptest::collection::vec(proptest::num::u8::ANY, 0..70), 0..20),
+    ) {
+        let mut bench = Bench::with_card(Kind::Mastercard);
+        bench.parameters(&[0x4A, 0x01, 0x00]);
+        for block in blocks {
+            assert!(matches!(bench.parameters(&[&[0x42][..], &block].concat())[0], 0x00 | 0x01));
+            let status = bench.parameters(&[&[0x40, 0x01][..], &block].concat())[0];
+            assert!(matches!(status, 0x00 | 0x01 | 0x0B | 0x27), "{status:02X}");
+        }
+    }
+}
+
 /// Activates the first card and selects an application; the answer with its status words.
 fn select(bench: &mut Bench, aid: &[u8]) -> Vec<u8> {
     assert_eq!(bench.parameters(&[0x4A, 0x01, 0x00])[0], 1);

@@ -71,7 +71,7 @@ impl Field {
 
     /// The card will be pulled away after so many more APDUs.
     pub fn remove_after(&mut self, apdus: u64) {
-        self.remove_after = Some(self.apdus() + apdus);
+        self.remove_after = Some(self.apdus().saturating_add(apdus));
     }
 
     /// APDUs that the cards now in the field have answered.

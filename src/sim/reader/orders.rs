@@ -24,8 +24,8 @@ impl Server {
         let faults = &mut self.chip.line.faults;
         match words.as_slice() {
             ["card", rest @ ..] => return self.card_order(rest),
-            ["noise", n] => faults.noise = number(n)?,
-            ["babble", n] => self.chip.line.babble(now, number(n)?),
+            ["noise", n] => faults.noise = usize::from(number::<u16>(n)?),
+            ["babble", n] => self.chip.line.babble(now, usize::from(number::<u16>(n)?)),
             ["corrupt", n @ ..] => faults.corrupt = count(n)?,
             ["truncate", n @ ..] => faults.truncate = count(n)?,
             ["nack", n @ ..] => faults.nack = count(n)?,

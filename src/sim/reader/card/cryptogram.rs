@@ -3,7 +3,7 @@
 //! Owns: key derivation and MAC. Must not know: APDUs, records.
 //! Spec: EMV Book 2 §8.1 (MAC over the transaction's data), Annex A1.3 (session key), A1.4.1 (card key, option A).
 //!
-//! The issuer master key is a **test key**, made up and public: `404142434445464748494A4B4C4D4E4F`.
+//! The issuer master key is a **test key** that everybody knows: `404142434445464748494A4B4C4D4E4F`.
 //! The MAC is taken over the values, without tags and in this order, of
 //! `9F02 9F03 9F1A 95 5F2A 9A 9C 9F37 82 9F36 9F10`, padded with 80 00 …: all of them travel in field 55, so a
 //! simulated host can check 9F26 with the card's number and sequence number alone.

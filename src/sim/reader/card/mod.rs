@@ -1,7 +1,7 @@
 //! The simulated contactless cards.
 //!
-//! Owns: what a card is and says. Must not know: the reader chip. No real card was copied: numbers, names and the
-//! issuer's test key are made up.
+//! Owns: what a card is and says. Must not know: the reader chip. No real card was copied: numbers and names are made up, the
+//! issuer's key is a test key.
 
 pub mod cryptogram;
 pub mod emv;

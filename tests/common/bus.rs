@@ -77,6 +77,8 @@ impl PrivateBus {
             .arg("--print-address=1")
             .arg(format!("--config-file={}", config.display()))
             .stdout(Stdio::piped())
+            // Its complaints about limits are expected here and would drown the tests' own words.
+            .stderr(std::fs::File::create(directory.path().join("bus.log")).unwrap())
             .spawn();
         let mut daemon = match started {
             Ok(daemon) => daemon,
@@ -291,6 +293,7 @@ type Order = Box<dyn FnOnce(&mut World) + Send>;
 pub struct Stage {
     pub service: Service,
     orders: mpsc::UnboundedSender<(Order, oneshot::Sender<()>)>,
+    pauses: mpsc::UnboundedSender<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
     names: Arc<Mutex<Vec<&'static str>>>,
     heard: watch::Receiver<usize>,
 }
@@ -307,13 +310,24 @@ impl Stage {
     }
 
     /// Serves with the authority given.
-    pub async fn with(bus: &PrivateBus, mut script: Script, authority: Authority) -> Result<Self, ServeError> {
-        let first = Arc::new(snapshot());
+    pub async fn with(bus: &PrivateBus, script: Script, authority: Authority) -> Result<Self, ServeError> {
+        Self::starting_with(bus, snapshot(), script, authority).await
+    }
+
+    /// Serves with a state from before.
+    pub async fn starting_with(
+        bus: &PrivateBus,
+        first: Snapshot,
+        mut script: Script,
+        authority: Authority,
+    ) -> Result<Self, ServeError> {
+        let first = Arc::new(first);
         let (snapshots, seen) = watch::channel(first.clone());
         let (requests, mut inlet) = mpsc::channel::<Request>(64);
         let (loose, mut told) = mpsc::unbounded_channel();
         let (updates, outlet) = mpsc::channel(64);
         let (orders, mut ordered) = mpsc::unbounded_channel::<(Order, oneshot::Sender<()>)>();
+        let (pauses, mut paused) = mpsc::unbounded_channel::<(oneshot::Sender<()>, oneshot::Receiver<()>)>();
         let names = Arc::new(Mutex::new(Vec::new()));
         let (hear, heard) = watch::channel(0);
         let mut world = World { now: first, snapshots, updates: loose, next: 0 };
@@ -329,6 +343,11 @@ impl Stage {
             let mut forgotten = Vec::new();
             loop {
                 tokio::select! {
+                    biased;
+                    Some((stopped, released)) = paused.recv() => {
+                        let _ = stopped.send(());
+                        let _ = released.await;
+                    }
                     order = ordered.recv() => match order {
                         Some((order, done)) => {
                             order(&mut world);
@@ -353,7 +372,7 @@ impl Stage {
         let address = BusAddress::Address(bus.address.clone());
         let served = serve(address, Core::new(requests, seen), outlet, authority);
         let service = within("the service", served).await?;
-        Ok(Self { service, orders, names, heard })
+        Ok(Self { service, orders, pauses, names, heard })
     }
 
     /// Lets the core do something by itself, as when a card is presented.
@@ -361,6 +380,15 @@ impl Stage {
         let (done, finished) = oneshot::channel();
         assert!(self.orders.send((Box::new(order), done)).is_ok(), "the scripted core has ended");
         within("the scripted core", finished).await.unwrap();
+    }
+
+    /// Stops the core, as a disk that does not answer would, until the guard is dropped.
+    pub async fn pause(&self) -> oneshot::Sender<()> {
+        let (guard, released) = oneshot::channel();
+        let (stopped, stops) = oneshot::channel();
+        assert!(self.pauses.send((stopped, released)).is_ok(), "the scripted core has ended");
+        within("the scripted core", stops).await.unwrap();
+        guard
     }
 
     /// Names of the commands the core was given, in order.

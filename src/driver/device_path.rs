@@ -22,7 +22,12 @@ impl Choice {
     /// The directories in which the port would appear.
     pub fn directories(&self) -> Vec<PathBuf> {
         match self {
-            Self::Path(path) => path.parent().map(Path::to_owned).into_iter().collect(),
+            Self::Path(path) => {
+                // A link that stays when its port goes says nothing when the port comes back: watch there, too.
+                let target = fs::read_link(path).ok().map(|t| path.parent().unwrap_or(Path::new("/")).join(t));
+                let both = [Some(path.as_path()), target.as_deref()];
+                both.into_iter().flatten().filter_map(Path::parent).map(Path::to_owned).collect()
+            }
             Self::Auto => STABLE.iter().map(PathBuf::from).chain(["/dev".into()]).collect(),
         }
     }
@@ -73,5 +78,13 @@ mod tests {
         fs::write(dir.path().join("reader"), "").unwrap();
         assert_eq!(candidates(&choice), [dir.path().join("reader")]);
         assert_eq!(choice.directories(), [dir.path()]);
+    }
+
+    #[test]
+    fn a_link_is_watched_at_both_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("reader");
+        std::os::unix::fs::symlink("../ports/7", &link).unwrap();
+        assert_eq!(Choice::Path(link).directories(), [dir.path().to_owned(), dir.path().join("../ports")]);
     }
 }

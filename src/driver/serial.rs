@@ -206,3 +206,6 @@ async fn wait(watch: Option<Watch>, pause: Duration, commands: &mut mpsc::Receiv
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

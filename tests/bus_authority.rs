@@ -26,7 +26,6 @@ type Subject = (String, HashMap<String, OwnedVariant>);
 #[interface(name = "org.freedesktop.PolicyKit1.Authority")]
 impl Polkit {
     /// Has the signature of the real one: one struct goes out, not three values.
-    #[allow(clippy::type_complexity, reason = "polkit's own signature")]
     fn check_authorization(
         &self,
         subject: Subject,

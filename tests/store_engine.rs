@@ -165,6 +165,7 @@ fn steps(end: Event) -> Vec<Event> {
         key: IdempotencyKey::new("k").unwrap(),
         money: Money { amount: Amount::new(1234).unwrap(), currency: Currency::CNY },
         confirm_amount: None,
+        detached: false,
         reference: None,
     };
     vec![

@@ -100,7 +100,7 @@ fn host(command: &[u8]) -> Vec<u8> {
 #[test]
 fn a_sleeping_chip_hears_nothing_until_the_fifth_rising_edge() {
     let mut bench = Bench::asleep();
-    assert_eq!(bench.command(&[0x02]), []);
+    assert_eq!(bench.command(&[0x02]), [0u8; 0]);
     let mut bench = Bench::asleep();
     bench.send(&[0x00; 5]);
     assert_eq!(bench.command(&[0x02]), [&ACK[..], &answer(&[0x03, 0x32, 0x01, 0x06, 0x07])].concat());
@@ -111,8 +111,8 @@ fn a_strict_chip_answers_nothing_before_sam_configuration() {
     let mut bench = Bench::asleep();
     bench.chip = Chip::new(Settings { strict_sam: true, ..Settings::default() });
     bench.send(&WAKE_AND_SAM);
-    assert_eq!(bench.command(&[0x02]), []);
-    assert_eq!(bench.parameters(&[0x14, 0x01]), []);
+    assert_eq!(bench.command(&[0x02]), [0u8; 0]);
+    assert_eq!(bench.parameters(&[0x14, 0x01]), [0u8; 0]);
     assert_eq!(bench.parameters(&[0x02]), [0x32, 0x01, 0x06, 0x07]);
 }
 
@@ -120,7 +120,7 @@ fn a_strict_chip_answers_nothing_before_sam_configuration() {
 fn power_down_is_answered_and_then_the_chip_sleeps() {
     let mut bench = Bench::ready();
     assert_eq!(bench.parameters(&[0x16, 0x20]), [0x00]);
-    assert_eq!(bench.command(&[0x02]), []);
+    assert_eq!(bench.command(&[0x02]), [0u8; 0]);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn an_ack_from_the_host_ends_a_poll_without_an_answer() {
     assert_eq!(bench.command(&[0x4A, 0x01, 0x00]), ACK);
     bench.send(&ACK);
     bench.place(&[Kind::Unionpay]);
-    assert_eq!(bench.heard(Duration::from_secs(2)), []);
+    assert_eq!(bench.heard(Duration::from_secs(2)), [0u8; 0]);
     assert_eq!(bench.parameters(&[0x02]).len(), 4);
 }
 
@@ -249,7 +249,7 @@ fn auto_poll_finds_the_card_and_gives_its_type() {
 fn at_a_wrong_rate_neither_side_understands_the_other() {
     let mut bench = Bench::ready();
     bench.chip.handle(bench.now, Event::LineRate(Some(9_600)));
-    assert_eq!(bench.command(&[0x02]), []);
+    assert_eq!(bench.command(&[0x02]), [0u8; 0]);
     bench.chip.handle(bench.now, Event::LineRate(None));
     assert_eq!(bench.parameters(&[0x02]).len(), 4, "a rate that cannot be told is taken as right");
 }
@@ -257,7 +257,7 @@ fn at_a_wrong_rate_neither_side_understands_the_other() {
 #[test]
 fn the_chip_changes_its_rate_even_if_the_hosts_ack_is_lost() {
     let mut bench = Bench::ready();
-    assert_eq!(bench.parameters(&[0x10, 0x07]), []);
+    assert_eq!(bench.parameters(&[0x10, 0x07]), [0u8; 0]);
     assert_eq!(bench.chip.rate(), 921_600);
 }
 
@@ -268,7 +268,7 @@ fn a_hung_chip_acknowledges_and_is_cured_by_reset() {
     assert_eq!(bench.command(&[0x02]), ACK);
     bench.chip.handle(bench.now, Event::Reset);
     bench.send(&WAKE_AND_SAM);
-    assert_eq!(bench.parameters(&[0x14, 0x01]), []);
+    assert_eq!(bench.parameters(&[0x14, 0x01]), [0u8; 0]);
 }
 
 #[test]
@@ -283,11 +283,11 @@ fn ordered_faults_happen_once() {
     bench.chip.line.faults.nack = 1;
     assert_eq!(bench.command(&[0x02]), NACK);
     bench.chip.line.faults.drop = 1;
-    assert_eq!(bench.command(&[0x02]), []);
+    assert_eq!(bench.command(&[0x02]), [0u8; 0]);
     bench.chip.line.faults.error = 1;
     assert_eq!(bench.command(&[0x02]), [&ACK[..], &ERROR].concat());
     bench.chip.line.faults.silent = true;
-    assert_eq!(bench.command(&[0x02]), []);
+    assert_eq!(bench.command(&[0x02]), [0u8; 0]);
     bench.chip.line.faults.silent = false;
     bench.chip.line.faults.byte_gap = Duration::from_millis(3);
     let start = bench.now;

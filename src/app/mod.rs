@@ -1,1 +1,9 @@
 //! Wiring: configuration, core loop, supervision, journal.
+
+pub mod ceremony;
+pub mod config;
+pub mod core_loop;
+pub mod journal;
+pub mod password;
+pub mod service;
+pub mod watchdog;

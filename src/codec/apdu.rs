@@ -118,7 +118,12 @@ impl Command {
         if bytes.first() == Some(&0xFF) {
             return Err(ApduError::BadParameter);
         }
-        Inner::from_bytes(bytes).map(Self).map_err(|_| ApduError::WrongLength)
+        let command = Inner::from_bytes(bytes).map(Self).map_err(|_| ApduError::WrongLength)?;
+        // A length byte of zero in front of no data is taken by the crate, but no terminal may send it.
+        if command.to_bytes()?.as_slice() != bytes {
+            return Err(ApduError::WrongLength);
+        }
+        Ok(command)
     }
 
     /// The bytes for the card.
@@ -281,6 +286,7 @@ mod tests {
         assert_eq!(read, written);
         assert_eq!(Command::parse(&[0, 0xA4, 4]), Err(ApduError::TooShort { length: 3 }));
         assert_eq!(Command::parse(&[0, 0xA4, 4, 0, 9, 1]), Err(ApduError::WrongLength));
+        assert_eq!(Command::parse(&[0, 0xA4, 4, 0, 0, 1]), Err(ApduError::WrongLength));
         assert_eq!(Command::parse(&[0xFF, 0xA4, 4, 0]), Err(ApduError::BadParameter));
     }
 

@@ -165,3 +165,64 @@ pub fn strip_length(frame: &[u8]) -> Result<&[u8], FrameError> {
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Header = Header { tpdu: [0x60, 0, 3, 0, 1], header: [0x60, 0x31, 0x03, 0x31, 0, 0] };
+
+    #[test]
+    fn an_answer_goes_back_to_where_the_request_came_from() {
+        assert_eq!(HEADER.swapped().tpdu, [0x60, 0, 1, 0, 3]);
+        assert_eq!(HEADER.swapped().swapped(), HEADER);
+    }
+
+    #[test]
+    fn the_host_asks_through_one_digit_of_the_header() {
+        assert_eq!(HEADER.processing_request(), 3);
+        assert_eq!(HEADER.with_processing_request(0).header, [0x60, 0x31, 0x00, 0x31, 0, 0]);
+        assert_eq!(HEADER.with_processing_request(6).processing_request(), 6);
+    }
+
+    #[test]
+    fn bytes_of_the_next_frame_are_left_for_the_next_call() {
+        let mut framer = Framer::new(8);
+        let mut input: &[u8] = &[0, 2, 1, 2, 0, 1, 3, 0];
+        assert_eq!(framer.push(&mut input).unwrap().unwrap().as_slice(), [1, 2]);
+        assert_eq!(framer.push(&mut input).unwrap().unwrap().as_slice(), [3]);
+        assert!(framer.push(&mut input).unwrap().is_none());
+        assert!(framer.is_mid_frame() && input.is_empty());
+    }
+
+    #[test]
+    fn an_empty_frame_is_a_frame() {
+        let mut input: &[u8] = &[0, 0];
+        assert_eq!(Framer::new(8).push(&mut input).unwrap().map(|frame| frame.len()), Some(0));
+    }
+
+    #[test]
+    fn a_length_out_of_bounds_stops_the_stream_for_good() {
+        let mut framer = Framer::new(8);
+        let error = FrameError::Oversize { declared: 9, max: 8 };
+        assert_eq!(framer.push(&mut &[0, 9][..]), Err(error));
+        assert_eq!(framer.push(&mut &[0, 1, 7][..]), Err(error));
+        framer.reset();
+        assert_eq!(framer.push(&mut &[0, 1, 7][..]).unwrap().unwrap().as_slice(), [7]);
+    }
+
+    #[test]
+    fn a_web_page_is_recognised_by_its_first_two_bytes() {
+        let error = Framer::new(Framer::USUAL_MAX).push(&mut &b"HTTP/1.1 302 Found"[..]).unwrap_err();
+        assert!(error.looks_like_http());
+        assert!(!FrameError::Oversize { declared: 0xFFFF, max: 8 }.looks_like_http());
+    }
+
+    #[test]
+    fn a_captured_frame_must_be_whole() {
+        assert_eq!(strip_length(&encode_frame(&[1, 2, 3]).unwrap()), Ok(&[1, 2, 3][..]));
+        assert_eq!(strip_length(&[0, 3, 1]), Err(FrameError::WrongLength { declared: 3, found: 1 }));
+        assert_eq!(strip_length(&[0]), Err(FrameError::WrongLength { declared: 0, found: 0 }));
+        assert!(encode_frame(&vec![0; 0x1_0000]).is_err());
+    }
+}

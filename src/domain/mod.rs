@@ -8,6 +8,7 @@ pub mod cause;
 pub mod device;
 pub mod host;
 pub mod ids;
+pub mod link;
 pub mod outcome;
 pub mod pan;
 pub mod prompt;

@@ -33,6 +33,8 @@ pub struct NewTransaction {
     pub money: Money,
     /// Whether the customer confirms the amount on the keypad; `None` = as configured.
     pub confirm_amount: Option<bool>,
+    /// Not tied to the caller's connection: it gets no signals, and does not end when the connection does. For scripts.
+    pub detached: bool,
     /// The app's own reference, shown in lists; up to 64 printable characters.
     pub reference: Option<String>,
 }

@@ -74,7 +74,7 @@ pub enum Event {
     PasswordHashed {
         /// Which.
         id: CommandId,
-        /// PHC string.
+        /// PHC string; empty if it could not be made (no randomness).
         hash: String,
     },
     /// The connection to the host stands; nothing has been sent.
@@ -83,14 +83,19 @@ pub enum Event {
     HostReplied(HostAnswer),
     /// No connection, or no valid answer.
     HostFailed(HostFailure),
-    /// A master key was loaded or removed; its check value.
-    MasterKeyChanged {
-        /// Check value, hex.
-        check: Option<String>,
+    /// The key ceremony moved on, or a master key was loaded or removed.
+    KeysChanged {
+        /// Check value of the master key, hex.
+        master_check: Option<String>,
+        /// Check value of a first component that waits for the second.
+        pending_component: Option<String>,
+        /// The component the keypad asks for now; the keypad is taken meanwhile.
+        asking_component: Option<u8>,
     },
-    /// The storage refused a commit; what was decided with it has been undone by recovery.
-    StorageFailed {
-        /// What was seen.
-        evidence: String,
+    /// The storage refuses commits (`Some`: what was seen) or works again. What was decided with a refused commit has
+    /// been undone by recovery.
+    StorageChanged {
+        /// What was seen, if it fails.
+        fault: Option<String>,
     },
 }

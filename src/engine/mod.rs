@@ -5,8 +5,29 @@
 //! every decision comes out as [`record::Record`]s and [`action::Action`]s; the core loop commits the records first.
 
 pub mod action;
+pub mod answer;
+mod authorise;
+pub mod book;
+mod capability;
 pub mod command;
+mod devices;
 pub mod event;
+mod finish;
+pub mod jitter;
+mod keys;
+pub mod line;
+pub mod machine;
+mod objects;
+pub mod operator;
+mod operator_set;
 pub mod record;
+pub mod reversal;
+pub mod sale;
+pub mod settings;
+pub mod sign_in;
 pub mod signal;
 pub mod snapshot;
+mod tell;
+
+#[cfg(test)]
+mod tests;

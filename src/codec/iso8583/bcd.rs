@@ -14,21 +14,21 @@ const fn pairs() -> [[u8; 2]; 256] {
     pairs
 }
 
-/// Appends two characters per byte.
-pub(super) fn unpack(packed: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + packed.len() * 2, 0);
-    let Some(target) = out.get_mut(start..) else { return };
-    for (pair, byte) in target.as_chunks_mut::<2>().0.iter_mut().zip(packed) {
-        if let Some(characters) = PAIRS.get(usize::from(*byte)) {
-            *pair = *characters;
-        }
-    }
+/// Appends two characters per byte. Tells whether all of them are decimal digits.
+pub(super) fn unpack(packed: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut seen = [0; 2];
+    out.extend(packed.iter().flat_map(|byte| {
+        let pair = PAIRS.get(usize::from(*byte)).copied().unwrap_or_default();
+        seen = [seen[0] | pair[0], seen[1] | pair[1]];
+        pair
+    }));
+    // Letters have bit 6, digits have not.
+    (seen[0] | seen[1]) & 0x40 == 0
 }
 
 /// Index of the first byte that is not two decimal digits.
 pub(super) fn first_not_decimal(packed: &[u8]) -> Option<usize> {
-    packed.iter().position(|b| !is_decimal(*b))
+    packed.iter().position(|byte| !is_decimal(*byte))
 }
 
 /// Whether both nibbles are 0 ..= 9.
@@ -81,9 +81,16 @@ mod tests {
     fn every_byte_unpacks_and_packs_to_itself() {
         let bytes: Vec<u8> = (0..=255).collect();
         let (mut digits, mut again) = (Vec::new(), Vec::new());
-        unpack(&bytes, &mut digits);
+        assert!(!unpack(&bytes, &mut digits));
         pack_left(&digits, &mut again);
         assert_eq!(again, bytes);
+    }
+
+    #[test]
+    fn unpacking_tells_digits_from_letters() {
+        for byte in 0..=255 {
+            assert_eq!(unpack(&[0x12, byte, 0x90], &mut Vec::new()), is_decimal(byte));
+        }
     }
 
     #[test]

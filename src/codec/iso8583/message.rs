@@ -280,3 +280,96 @@ fn missing(spec: &FieldSpec, length: usize) -> usize {
         Length::LlVar(_) | Length::LllVar(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sale() -> Message {
+        let mut message = Message::new(Mti::FINANCIAL);
+        message.set_digits(2, "6200000000000000018").unwrap();
+        message.set_digits(4, "100").unwrap();
+        message.set_text(41, "99000001").unwrap();
+        message
+    }
+
+    #[test]
+    fn fixed_fields_fill_up_as_the_protocol_has_it() {
+        let mut message = sale();
+        message.set_digits(23, "1").unwrap();
+        message.set_text(42, "9990").unwrap();
+        message.set_digits(35, "6200000000000000018=3012").unwrap();
+        assert_eq!(message.text(4), Some("000000000100"));
+        assert_eq!(message.text(23), Some("001"));
+        assert_eq!(message.text(42), Some("9990           "));
+        assert_eq!(message.text(35), Some("6200000000000000018D3012"));
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_refused_and_the_old_one_stays() {
+        let mut message = sale();
+        let too_long = EncodeError::TooLong { field: 2, length: 20, max: 19 };
+        assert_eq!(message.set_digits(2, "62000000000000000180"), Err(too_long));
+        assert_eq!(message.set_digits(2, "62 0"), Err(EncodeError::BadCharacter { field: 2, position: 2 }));
+        assert_eq!(message.set_digits(2, "62D0"), Err(EncodeError::BadCharacter { field: 2, position: 2 }));
+        assert_eq!(message.text(2), Some("6200000000000000018"));
+        assert_eq!(message.set_digits(22, "51"), Err(EncodeError::TooShort { field: 22, length: 2, needed: 3 }));
+        assert_eq!(message.set_bytes(52, &[0; 7]), Err(EncodeError::TooShort { field: 52, length: 7, needed: 8 }));
+        assert_eq!(message.set_text(63, "中"), Err(EncodeError::BadCharacter { field: 63, position: 0 }));
+        assert_eq!(message.set_text(41, "a\nb"), Err(EncodeError::BadCharacter { field: 41, position: 1 }));
+    }
+
+    #[test]
+    fn a_field_takes_only_its_own_kind() {
+        let mut message = sale();
+        assert_eq!(message.set_text(4, "1"), Err(EncodeError::WrongKind { field: 4, takes: "digits" }));
+        assert_eq!(message.set_digits(41, "1"), Err(EncodeError::WrongKind { field: 41, takes: "text" }));
+        assert_eq!(message.set_digits(55, "1"), Err(EncodeError::WrongKind { field: 55, takes: "bytes" }));
+        for field in [0, 1, 5, 65, 255] {
+            assert_eq!(message.set_digits(field, "1"), Err(EncodeError::UnknownField { field }));
+            assert!(message.value(field).is_none());
+        }
+    }
+
+    #[test]
+    fn replacing_and_removing_leave_the_other_fields_alone() {
+        let mut message = sale();
+        message.set_digits(2, "62000000").unwrap();
+        assert_eq!((message.text(2), message.text(4)), (Some("62000000"), Some("000000000100")));
+        message.remove(4);
+        message.remove(4);
+        assert_eq!((message.text(2), message.text(4), message.text(41)), (Some("62000000"), None, Some("99000001")));
+        assert_eq!(message.fields().map(|(field, _)| field).collect::<Vec<_>>(), [2, 41]);
+    }
+
+    #[test]
+    fn the_order_of_setting_does_not_matter() {
+        let mut other = Message::new(Mti::FINANCIAL);
+        other.set_text(41, "99000001").unwrap();
+        other.set_digits(4, "000000000100").unwrap();
+        other.set_digits(2, "6200000000000000018").unwrap();
+        assert!(other == sale());
+        other.set_mti(Mti::REVERSAL);
+        assert!(other != sale());
+    }
+
+    #[test]
+    fn all_fields_at_their_longest_fit_one_message() {
+        let mut message = Message::new(Mti::FINANCIAL);
+        for spec in Spec::rows() {
+            let length = spec.length.max();
+            match spec.format {
+                Format::N | Format::Z => message.set_digits(spec.number, &"9".repeat(length)).unwrap(),
+                Format::An | Format::Ans => message.set_text(spec.number, &"x".repeat(length)).unwrap(),
+                Format::B => message.set_bytes(spec.number, &vec![0xFF; length]).unwrap(),
+            }
+        }
+        assert_eq!(message.fields().count(), Spec::rows().len());
+        assert!(message.size() < 4096);
+    }
+
+    #[test]
+    fn a_message_prints_its_type_and_bitmap_only() {
+        assert_eq!(format!("{:?}", sale()), "Message(0200 bitmap 5000000000800000)");
+    }
+}

@@ -1,0 +1,377 @@
+//! The configuration: `/etc/smartposd/smartposd.toml` and the acquirer profile it names.
+//!
+//! Owns: where files are looked for, how profile files are laid over each other, checks across both. Must not know: what
+//! is done with any of it. Nothing is read from the environment.
+//!
+//! A profile NAME is gathered from `NAME.toml` in every profile directory, later directories laid over earlier ones; if
+//! one of these files says `base = "OTHER"`, the files of OTHER go below all of them.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::domain::ids::{MerchantId, TerminalId};
+use crate::domain::link::{CertificatePin, Endpoint, Trust};
+use crate::domain::prompt::Language;
+use crate::host::message::Identity;
+use crate::host::profile::{Profile, Source};
+use crate::host::settings::{At, Complaint, Complaints, Place, Section, parse};
+
+/// Where the configuration is unless told otherwise.
+pub const DEFAULT_PATH: &str = "/etc/smartposd/smartposd.toml";
+/// Where profiles are looked for unless told otherwise; later ones are laid over earlier ones.
+const PROFILE_DIRS: [&str; 2] = ["/usr/share/smartposd/profiles", "/etc/smartposd/profiles"];
+/// Where the daemon keeps what must survive, unless told otherwise.
+const STATE_DIR: &str = "/var/lib/smartposd";
+/// How many profiles may stand on top of each other.
+const DEEPEST_BASE: usize = 4;
+
+/// Everything that is configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Field 41.
+    pub terminal_id: TerminalId,
+    /// Field 42.
+    pub merchant_id: MerchantId,
+    /// Licence and serial number of the device, where the acquirer wants them at sign-in.
+    pub device: Option<String>,
+    /// The profile's name.
+    pub profile_name: String,
+    /// The acquirer.
+    pub profile: Profile,
+    /// The files the profile came from, the most general first.
+    pub profile_files: Vec<PathBuf>,
+    /// What must survive is kept here.
+    pub state_dir: PathBuf,
+    /// The card reader.
+    pub reader: ReaderConfig,
+    /// The keypad.
+    pub keypad: KeypadConfig,
+    /// Whether payments need an operator signed in.
+    pub operator_required: bool,
+    /// Whether the customer confirms the amount on the keypad, unless the app says otherwise.
+    pub confirm_amount: bool,
+    /// Language of display and keypad prompts.
+    pub language: Language,
+    /// Where log lines go.
+    pub journal: Journal,
+}
+
+/// The card reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReaderConfig {
+    /// Its serial port; `None` finds it through udev.
+    pub path: Option<PathBuf>,
+    /// The highest rate to raise the line to.
+    pub baud_max: u32,
+}
+
+/// The keypad.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeypadConfig {
+    /// Its event device; `None` finds it through udev.
+    pub path: Option<PathBuf>,
+}
+
+/// Where log lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Journal {
+    /// To journald under systemd, to stderr when run by hand.
+    Auto,
+    /// To journald.
+    Journald,
+    /// To stderr.
+    Stderr,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}; write one, or name another with --config")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something in it is wrong.
+    #[error("{}", lines(.0).join("\n"))]
+    Refused(Vec<Complaint>),
+}
+
+impl Config {
+    /// Who this terminal is to the acquirer.
+    pub fn identity(&self) -> Identity {
+        Identity { terminal: self.terminal_id.clone(), merchant: self.merchant_id.clone(), device: self.device.clone() }
+    }
+}
+
+/// Reads the configuration and its profile.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let table = parse(&path.display().to_string(), &text).map_err(|complaint| ConfigError::Refused(vec![complaint]))?;
+    let complaints = Complaints::default();
+    let root = Section::root(&table, &complaints);
+    let config = read(root, &complaints);
+    let found = complaints.into_sorted();
+    match config {
+        Ok(Some(config)) if found.is_empty() => Ok(config),
+        Ok(_) => Err(ConfigError::Refused(found)),
+        Err(of_profile) => Err(ConfigError::Refused(found.into_iter().chain(of_profile).collect())),
+    }
+}
+
+/// Reads the configuration and the files it names: what it amounts to, or every complaint.
+pub fn check(path: &Path) -> Result<String, Vec<String>> {
+    let config = load(path).map_err(|error| match error {
+        ConfigError::Unreadable { .. } => vec![error.to_string()],
+        ConfigError::Refused(complaints) => lines(&complaints),
+    })?;
+    let file = match &config.profile.trust {
+        Trust::PinnedCa { ca, .. } => Some(ca),
+        Trust::PinnedCertificate { pin: CertificatePin::File(file), .. } => Some(file),
+        Trust::PinnedCertificate { pin: CertificatePin::Fingerprint(_), .. } | Trust::Plain => None,
+    };
+    if let Some(problem) = file.and_then(|file| certificate_problem(file)) {
+        return Err(vec![problem]);
+    }
+    Ok(summary(&config))
+}
+
+fn lines(complaints: &[Complaint]) -> Vec<String> {
+    complaints.iter().map(ToString::to_string).collect()
+}
+
+/// Reads the whole file. `Ok(None)` and complaints, or the complaints of the profile.
+fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Vec<Complaint>> {
+    let terminal_id = root.parsed("terminal_id", "the 8 letters or digits the acquirer gave", TerminalId::new);
+    let terminal_id = root.need("terminal_id", terminal_id, "terminal_id = \"99000001\" as the acquirer gave it");
+    let merchant_id = root.parsed("merchant_id", "the 15 letters or digits the acquirer gave", MerchantId::new);
+    let merchant_id =
+        root.need("merchant_id", merchant_id, "merchant_id = \"999000000000001\" as the acquirer gave it");
+    let licence = root.parsed("licence", "up to 32 letters or digits", device_text);
+    let serial = root.parsed("serial", "up to 32 letters or digits", device_text);
+    let profile_name = root.parsed("profile", "a name of small letters, digits, - and _", profile_name);
+    let profile_name = root.need("profile", profile_name, "profile = \"unionpay-example\" or your acquirer's");
+    let dirs = profile_dirs(&root);
+    let state_dir = directory(&root, "state_dir").unwrap_or_else(|| STATE_DIR.into());
+    let operator_required = root.truth("operator_required").is_none_or(|at| at.value);
+    let confirm_amount = root.truth("confirm_amount").is_some_and(|at| at.value);
+    let language = root.choice("language", &[("zh", Language::Zh), ("en", Language::En)]);
+    let journals = [("auto", Journal::Auto), ("journald", Journal::Journald), ("stderr", Journal::Stderr)];
+    let journal = root.choice("journal", &journals).map_or(Journal::Auto, |at| at.value);
+    let reader = reader(root.section("reader"));
+    let keypad = keypad(root.section("keypad"));
+    root.finish();
+    let (Some(name), Some(dirs)) = (profile_name, dirs) else { return Ok(None) };
+    let Some(sources) = gather(&name, &dirs, complaints) else { return Ok(None) };
+    let profile = Profile::read(&sources)?;
+    let device = device(&profile, licence, serial, &name, complaints);
+    let (Some(terminal_id), Some(merchant_id)) = (terminal_id, merchant_id) else { return Ok(None) };
+    Ok(Some(Config {
+        terminal_id: terminal_id.value,
+        merchant_id: merchant_id.value,
+        device,
+        profile_name: name.value,
+        profile,
+        profile_files: sources.into_iter().map(|source| source.file.into()).collect(),
+        state_dir,
+        reader,
+        keypad,
+        operator_required,
+        confirm_amount,
+        language: language.map_or(Language::Zh, |at| at.value),
+        journal,
+    }))
+}
+
+fn device_text(text: &str) -> Option<String> {
+    let good = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    good.then(|| text.to_owned())
+}
+
+fn profile_name(text: &str) -> Option<String> {
+    let good = !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'));
+    good.then(|| text.to_owned())
+}
+
+fn absolute(text: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(text);
+    path.is_absolute().then_some(path)
+}
+
+fn directory(section: &Section<'_>, key: &'static str) -> Option<PathBuf> {
+    section.parsed(key, "a path that begins with /", absolute).map(|at| at.value)
+}
+
+fn profile_dirs(root: &Section<'_>) -> Option<Vec<PathBuf>> {
+    let Some(list) = root.texts("profile_dirs") else {
+        return Some(PROFILE_DIRS.map(PathBuf::from).into());
+    };
+    let mut dirs = Vec::new();
+    for At { value, place } in list.value {
+        match absolute(&value) {
+            Some(dir) => dirs.push(dir),
+            None => {
+                root.refuse(&place, format!("`profile_dirs` has \"{value}\"; write paths that begin with /"));
+                return None;
+            }
+        }
+    }
+    if dirs.is_empty() {
+        root.refuse(&list.place, "`profile_dirs` is empty; name at least one directory");
+        return None;
+    }
+    Some(dirs)
+}
+
+/// "auto" or a path.
+fn device_path(section: &Section<'_>) -> Option<PathBuf> {
+    let read = |text: &str| if text == "auto" { Some(None) } else { absolute(text).map(Some) };
+    section.parsed("path", "\"auto\" or a path that begins with /dev/", read).and_then(|at| at.value)
+}
+
+fn reader(section: Section<'_>) -> ReaderConfig {
+    const RATES: [i64; 6] = [9_600, 57_600, 115_200, 230_400, 460_800, 921_600];
+    let path = device_path(&section);
+    let rate = section.number("baud_max", 9_600..=921_600, "baud");
+    if let Some(At { value, place }) = &rate
+        && !RATES.contains(value)
+    {
+        let known = RATES.map(|rate| rate.to_string()).join(", ");
+        section.refuse(place, format!("`reader.baud_max` is {value}; write one of: {known}"));
+    }
+    section.finish();
+    let baud_max = rate.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(460_800);
+    ReaderConfig { path, baud_max }
+}
+
+fn keypad(section: Section<'_>) -> KeypadConfig {
+    let path = device_path(&section);
+    section.finish();
+    KeypadConfig { path }
+}
+
+/// Licence and serial number, which the profile may make necessary.
+fn device(
+    profile: &Profile,
+    licence: Option<At<String>>,
+    serial: Option<At<String>>,
+    name: &At<String>,
+    complaints: &Complaints,
+) -> Option<String> {
+    match (licence, serial) {
+        (Some(licence), Some(serial)) => Some(licence.value + &serial.value),
+        (licence, _) if profile.forms.device_info => {
+            let missing = if licence.is_some() { "serial" } else { "licence" };
+            let text = format!(
+                "`{missing}` is missing, and the profile {} wants it at sign-in (message.device_info); write {missing} = \"…\"",
+                name.value
+            );
+            complaints.add(&name.place, text);
+            None
+        }
+        _ => None,
+    }
+}
+
+/// All files of a profile, the most general first.
+fn gather(name: &At<String>, dirs: &[PathBuf], complaints: &Complaints) -> Option<Vec<Source>> {
+    let mut gathered: Vec<Source> = Vec::new();
+    let mut seen: Vec<String> = Vec::new();
+    let mut next = Some(name.clone());
+    while let Some(At { value: name, place }) = next.take() {
+        if seen.contains(&name) || seen.len() >= DEEPEST_BASE {
+            seen.push(name);
+            complaints.add(&place, format!("`base` goes round or too deep ({}); remove one", seen.join(" on ")));
+            return None;
+        }
+        let mut found = Vec::new();
+        for dir in dirs {
+            found.extend(read_file(&dir.join(format!("{name}.toml")), &place, complaints)?);
+        }
+        if found.is_empty() {
+            complaints.add(&place, not_found(&name, dirs));
+            return None;
+        }
+        // The last directory's word counts.
+        next = found.iter().rev().find_map(base_of);
+        found.append(&mut gathered);
+        gathered = found;
+        seen.push(name);
+    }
+    Some(gathered)
+}
+
+fn base_of(source: &Source) -> Option<At<String>> {
+    let (place, value) = parse(&source.file, &source.text).ok()?.take_text("base")?;
+    Some(At { value, place })
+}
+
+/// The file, `Some(None)` if there is none, `None` if it cannot be read.
+fn read_file(path: &Path, place: &Place, complaints: &Complaints) -> Option<Option<Source>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(Some(Source { file: path.display().to_string(), text })),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(None),
+        Err(error) => {
+            complaints.add(place, format!("{}: {error}", path.display()));
+            None
+        }
+    }
+}
+
+fn not_found(name: &str, dirs: &[PathBuf]) -> String {
+    let mut known: Vec<String> = dirs
+        .iter()
+        .filter_map(|dir| std::fs::read_dir(dir).ok())
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned))
+        .collect();
+    known.sort();
+    known.dedup();
+    let places = dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(" or ");
+    let known =
+        if known.is_empty() { "no profile is there".to_owned() } else { format!("there is: {}", known.join(", ")) };
+    format!("profile \"{name}\" is not in {places}; {known}")
+}
+
+fn certificate_problem(file: &Path) -> Option<String> {
+    match std::fs::read_to_string(file) {
+        Err(error) => Some(format!("{}: {error}; put the acquirer's certificate there", file.display())),
+        Ok(text) if !text.contains("-----BEGIN CERTIFICATE-----") => {
+            Some(format!("{}: no PEM certificate in it; convert it with openssl x509", file.display()))
+        }
+        Ok(_) => None,
+    }
+}
+
+fn summary(config: &Config) -> String {
+    let profile = &config.profile;
+    let tls = match &profile.trust {
+        Trust::Plain => "without TLS",
+        Trust::PinnedCa { .. } => "TLS, pinned authority",
+        Trust::PinnedCertificate { .. } => "TLS, pinned certificate",
+    };
+    let path = |path: &Option<PathBuf>| path.as_ref().map_or("auto".to_owned(), |path| path.display().to_string());
+    let addresses = profile.addresses.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(", ");
+    let files = config.profile_files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" + ");
+    let mut text = String::new();
+    let rows = [
+        ("terminal", format!("{} of merchant {}", config.terminal_id, config.merchant_id)),
+        ("profile", format!("{} ({files})", config.profile_name)),
+        ("host", format!("{addresses} ({tls})")),
+        ("keys", format!("sign-in {}, MAC {}", profile.forms.sign_in.digits(), profile.mac.rule.method)),
+        ("reader", format!("{}, up to {} baud", path(&config.reader.path), config.reader.baud_max)),
+        ("keypad", path(&config.keypad.path)),
+        ("state", config.state_dir.display().to_string()),
+    ];
+    for (name, value) in rows {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{name:<9} {value}");
+    }
+    text
+}

@@ -1,0 +1,272 @@
+//! The core: one thread that runs all machines. Takes one event, lets the machines decide, commits, then acts.
+//!
+//! Nothing here decides about money; it carries events to the machines and their outputs to store, drivers and bus.
+
+mod devices;
+mod keys;
+mod orders;
+mod storage;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::app::ceremony::KeyLoad;
+use crate::app::watchdog::Progress;
+use crate::bus::{Request, Update};
+use crate::domain::prompt::Language;
+use crate::domain::time::{Instant, Now};
+use crate::driver::evdev::{KeypadCommand, KeypadDeviceEvent};
+use crate::driver::serial::{SerialCommand, SerialEvent};
+use crate::driver::tcp;
+use crate::engine::action::Action;
+use crate::engine::command::{CommandId, Refusal, Reply};
+use crate::engine::event::Event;
+use crate::engine::machine::{Engine, Output};
+use crate::engine::record::Record;
+use crate::engine::settings::Settings;
+use crate::engine::signal::Signal;
+use crate::engine::snapshot::Snapshot;
+use crate::host::session::Host;
+use crate::keypad::Keypad;
+use crate::reader::Reader;
+use crate::store::Store;
+
+/// The way to everything outside.
+pub struct Wires {
+    /// Commands to the reader's serial line.
+    pub serial: mpsc::Sender<SerialCommand>,
+    /// Commands to the keypad.
+    pub keypad: mpsc::Sender<KeypadCommand>,
+    /// Commands to the network.
+    pub tcp: mpsc::Sender<tcp::Command>,
+    /// Changes for the bus, in order.
+    pub updates: mpsc::Sender<Update>,
+}
+
+/// What comes in.
+pub struct Inlets {
+    /// From the bus.
+    pub requests: mpsc::Receiver<Request>,
+    /// From the serial line.
+    pub serial: mpsc::Receiver<SerialEvent>,
+    /// From the keypad.
+    pub keypad: mpsc::Receiver<KeypadDeviceEvent>,
+    /// From the network.
+    pub tcp: mpsc::Receiver<tcp::Event>,
+    /// Turn once, to show that the loop lives.
+    pub nudges: mpsc::Receiver<()>,
+}
+
+/// The machines and the store, with what is under way between them.
+pub struct Core {
+    engine: Engine,
+    store: Store,
+    host: Host,
+    reader: Reader,
+    keypad: Keypad,
+    settings: Settings,
+    key_load: KeyLoad,
+    wires: Wires,
+    clock: fn() -> Now,
+    replies: BTreeMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
+    next_command: u64,
+    signals: Vec<Signal>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    published: Arc<Snapshot>,
+    /// The prompt that was shown last, for the journal.
+    shown: &'static str,
+    /// The language of prompts.
+    language: Language,
+    /// When a refused commit is tried again.
+    storage_retry: Option<Instant>,
+}
+
+/// Everything the core is made of.
+pub struct Parts {
+    /// The open store.
+    pub store: Store,
+    /// The host machine, with its master key if there is one.
+    pub host: Host,
+    /// The reader machine.
+    pub reader: Reader,
+    /// The keypad machine.
+    pub keypad: Keypad,
+    /// The engine's settings.
+    pub settings: Settings,
+    /// Reads both clocks.
+    pub clock: fn() -> Now,
+    /// The language of prompts.
+    pub language: Language,
+}
+
+/// The longest sleep; only a guard against a deadline that a machine forgot to give.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// Rounds of one pump; machines answer each other, and two that never stop must not freeze the daemon unseen.
+const MAX_ROUNDS: u32 = 10_000;
+
+/// Why the core ended.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The store could be neither written nor read.
+    #[error("{0}")]
+    Store(#[from] crate::store::StoreError),
+    /// The bus or a driver has ended.
+    #[error("{0} has ended")]
+    Ended(&'static str),
+    /// Machines that never come to rest.
+    #[error("the machines do not come to rest")]
+    Restless,
+}
+
+impl Core {
+    /// Takes up where the store left off; gives the state for readers that never wait along with itself.
+    pub fn new(parts: Parts, wires: Wires, seed: u64) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), CoreError> {
+        let now = (parts.clock)();
+        let engine = Engine::recover(parts.settings.clone(), parts.store.load()?, seed, now);
+        let published = Arc::new(engine.snapshot());
+        let (snapshots, readers) = watch::channel(Arc::clone(&published));
+        let mut core = Self {
+            engine,
+            store: parts.store,
+            host: parts.host,
+            reader: parts.reader,
+            keypad: parts.keypad,
+            settings: parts.settings,
+            key_load: KeyLoad::default(),
+            wires,
+            clock: parts.clock,
+            replies: BTreeMap::new(),
+            next_command: 1,
+            signals: Vec::new(),
+            snapshots,
+            published,
+            shown: "idle",
+            language: parts.language,
+            storage_retry: None,
+        };
+        core.keys_changed(now);
+        core.pump(now)?;
+        Ok((core, readers))
+    }
+
+    /// Runs until something outside ends.
+    pub async fn run(mut self, mut inlets: Inlets, progress: Progress) -> Result<(), CoreError> {
+        loop {
+            let sleep = self.sleep();
+            tokio::select! {
+                biased;
+                event = inlets.tcp.recv() => self.network(event.ok_or(CoreError::Ended("the network driver"))?),
+                event = inlets.serial.recv() => self.serial(event.ok_or(CoreError::Ended("the serial driver"))?),
+                event = inlets.keypad.recv() => self.key_event(event.ok_or(CoreError::Ended("the keypad driver"))?),
+                request = inlets.requests.recv() => self.request(request.ok_or(CoreError::Ended("the bus"))?),
+                nudge = inlets.nudges.recv() => nudge.ok_or(CoreError::Ended("the main thread"))?,
+                () = tokio::time::sleep(sleep) => self.expire(),
+            }
+            let now = (self.clock)();
+            self.pump(now)?;
+            progress.turn();
+        }
+    }
+
+    fn sleep(&self) -> Duration {
+        let now = (self.clock)().mono;
+        let deadlines = [
+            self.engine.deadline(),
+            self.host.deadline(),
+            self.reader.deadline(),
+            self.keypad.deadline(),
+            self.key_load.deadline(),
+            self.storage_retry,
+        ];
+        // One microsecond more, because a timer that fires early would only be set again.
+        let first = deadlines.into_iter().flatten().min().map(|d| d.since(now) + Duration::from_micros(1));
+        first.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+    }
+
+    fn expire(&mut self) {
+        let now = (self.clock)();
+        self.host.expire(now.mono);
+        self.reader.expire(now.mono);
+        self.keypad.expire(now.mono);
+        self.engine.expire(now);
+        if self.key_load.expire(now.mono) {
+            self.keys_changed(now);
+        }
+        self.retry_storage(now);
+    }
+
+    /// Carries outputs to where they belong until all machines rest, then tells the bus.
+    fn pump(&mut self, now: Now) -> Result<(), CoreError> {
+        for _ in 0..MAX_ROUNDS {
+            let mut rest = true;
+            while let Some(output) = self.host.poll() {
+                rest = false;
+                self.host_output(now, output);
+            }
+            while let Some(output) = self.reader.poll() {
+                rest = false;
+                self.reader_output(now, output);
+            }
+            while let Some(output) = self.keypad.poll() {
+                rest = false;
+                self.keypad_output(now, output);
+            }
+            rest &= self.decide(now)?;
+            if rest {
+                self.publish();
+                return Ok(());
+            }
+        }
+        Err(CoreError::Restless)
+    }
+
+    /// Takes all that the engine decided: first the records, in one commit; then the actions. Says whether it was idle.
+    fn decide(&mut self, now: Now) -> Result<bool, CoreError> {
+        let mut records: Vec<Record> = Vec::new();
+        let mut actions: Vec<Action> = Vec::new();
+        while let Some(output) = self.engine.poll() {
+            match output {
+                Output::Record(record) => records.push(record),
+                Output::Act(action) => actions.push(action),
+            }
+        }
+        let idle = records.is_empty() && actions.is_empty();
+        if !records.is_empty()
+            && let Err(error) = self.store.commit(&records)
+        {
+            // What was decided does not hold: drop the actions and start from what is on disk.
+            self.storage_failed(now, &error)?;
+            return Ok(false);
+        }
+        for action in actions {
+            self.act(now, action);
+        }
+        Ok(idle)
+    }
+
+    /// Makes the new state visible, then sends the signals that lead to it.
+    fn publish(&mut self) {
+        let snapshot = self.engine.snapshot();
+        let changed = snapshot != *self.published;
+        if !changed && self.signals.is_empty() {
+            return;
+        }
+        if changed {
+            self.published = Arc::new(snapshot);
+            self.snapshots.send_replace(Arc::clone(&self.published));
+        }
+        let update = Update { snapshot: Arc::clone(&self.published), signals: std::mem::take(&mut self.signals) };
+        if self.wires.updates.try_send(update).is_err() {
+            // The bus is slower than the payments. The state stays readable; only signals are lost, and said to be.
+            tracing::warn!(POS_COMPONENT = "core", "the bus did not keep up: signals were dropped");
+        }
+    }
+
+    fn tell_engine(&mut self, now: Now, event: Event) {
+        self.engine.handle(now, event);
+    }
+}

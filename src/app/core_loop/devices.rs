@@ -1,0 +1,197 @@
+//! Events of the three wires on their way to the machines, and the machines' outputs on their way to the wires.
+
+use super::Core;
+use crate::domain::cause::Cause;
+use crate::domain::ids::OperatorId;
+use crate::domain::time::Now;
+use crate::driver::evdev::KeypadDeviceEvent;
+use crate::driver::serial::{SerialCommand, SerialEvent};
+use crate::driver::tcp;
+use crate::engine::command::Device;
+use crate::engine::event::Event;
+use crate::host::session::{HostEvent, HostOutput};
+use crate::keypad::{Event as KeypadEvent, Output as KeypadOutput};
+use crate::reader::{Event as ReaderEvent, Output as ReaderOutput};
+
+impl Core {
+    /// The reader's serial line.
+    pub(super) fn serial(&mut self, event: SerialEvent) {
+        let now = (self.clock)().mono;
+        let event = match event {
+            SerialEvent::Opened { path } => {
+                tracing::info!(POS_COMPONENT = "reader", "serial line {} is open", path.display());
+                ReaderEvent::Opened
+            }
+            SerialEvent::Received(bytes) => ReaderEvent::Received(bytes),
+            SerialEvent::Closed { reason } => {
+                tracing::warn!(POS_COMPONENT = "reader", POS_CAUSE = "H01", POS_EVIDENCE = %reason, "no card reader");
+                ReaderEvent::Closed
+            }
+        };
+        self.reader.handle(now, event);
+    }
+
+    /// The keypad's input device.
+    pub(super) fn key_event(&mut self, event: KeypadDeviceEvent) {
+        let now = (self.clock)().mono;
+        let event = match event {
+            KeypadDeviceEvent::Opened { name, path, keys_down } => {
+                tracing::info!(POS_COMPONENT = "keypad", "keypad {name:?} at {} is ours alone", path.display());
+                KeypadEvent::Opened { name, keys_down }
+            }
+            KeypadDeviceEvent::Closed { why } => {
+                tracing::warn!(POS_COMPONENT = "keypad", POS_CAUSE = "H05", POS_EVIDENCE = %why, "no keypad");
+                KeypadEvent::Closed
+            }
+            KeypadDeviceEvent::Key { code, value, stamp } => KeypadEvent::Key { code, value, stamp },
+            KeypadDeviceEvent::SynDropped { keys_down } => KeypadEvent::SynDropped { keys_down },
+        };
+        self.keypad.handle(now, event);
+    }
+
+    /// The connection to the host.
+    pub(super) fn network(&mut self, event: tcp::Event) {
+        let now = (self.clock)().mono;
+        let event = match event {
+            tcp::Event::Connected { connection } => HostEvent::Connected { connection },
+            tcp::Event::ConnectFailed { connection, failure } => HostEvent::ConnectFailed { connection, failure },
+            tcp::Event::Received { connection, bytes } => HostEvent::Received { connection, bytes },
+            tcp::Event::Written { connection } => HostEvent::Written { connection },
+            tcp::Event::WriteFailed { connection, nothing_written, evidence } => {
+                HostEvent::WriteFailed { connection, nothing_written, evidence }
+            }
+            tcp::Event::Closed { connection, evidence } => HostEvent::Closed { connection, evidence },
+        };
+        self.host.handle(now, event);
+    }
+
+    /// What the host machine wants or says.
+    pub(super) fn host_output(&mut self, now: Now, output: HostOutput) {
+        match output {
+            HostOutput::Connect { connection, address_index, deadline } => {
+                let within = deadline.since(now.mono);
+                self.hand_to_network(now, tcp::Command::Connect { connection, address_index, within });
+            }
+            HostOutput::Write { connection, bytes } => {
+                self.hand_to_network(now, tcp::Command::Write { connection, bytes })
+            }
+            HostOutput::Disconnect { connection } => self.hand_to_network(now, tcp::Command::Disconnect { connection }),
+            HostOutput::Reached => self.tell_engine(now, Event::HostReached),
+            HostOutput::Answered(answer) => self.tell_engine(now, Event::HostReplied(answer)),
+            HostOutput::Failed(failure) => {
+                tracing::warn!(
+                    POS_COMPONENT = "host",
+                    POS_CAUSE = failure.cause.as_str(),
+                    POS_EVIDENCE = %failure.evidence,
+                    "no answer from the host"
+                );
+                self.tell_engine(now, Event::HostFailed(failure));
+            }
+            HostOutput::Noticed(notice) => {
+                tracing::warn!(POS_COMPONENT = "host", POS_EVIDENCE = %notice.evidence, "host line: {}", notice.kind);
+            }
+        }
+    }
+
+    /// The network driver takes commands at once; a full queue means that it hangs, which ends the attempt.
+    fn hand_to_network(&mut self, now: Now, command: tcp::Command) {
+        let Err(refused) = self.wires.tcp.try_send(command) else { return };
+        let evidence = "the network driver takes no commands".to_owned();
+        match refused.into_inner() {
+            tcp::Command::Write { connection, .. } => {
+                let event = HostEvent::WriteFailed { connection, nothing_written: true, evidence };
+                self.host.handle(now.mono, event);
+            }
+            tcp::Command::Connect { connection, .. } | tcp::Command::Disconnect { connection } => {
+                self.host.handle(now.mono, HostEvent::Closed { connection, evidence });
+            }
+        }
+    }
+
+    /// What the reader machine wants or says.
+    pub(super) fn reader_output(&mut self, now: Now, output: ReaderOutput) {
+        match output {
+            ReaderOutput::Write(bytes) => self.hand_to_reader(SerialCommand::Write(bytes)),
+            ReaderOutput::SetBaud(rate) => self.hand_to_reader(SerialCommand::SetBaud(rate)),
+            ReaderOutput::Reopen => self.hand_to_reader(SerialCommand::Reopen),
+            ReaderOutput::StateChanged(state, cause) => {
+                let cause_word = cause.map(Cause::as_str);
+                tracing::info!(
+                    POS_COMPONENT = "reader",
+                    POS_STATE = state.as_str(),
+                    POS_CAUSE = cause_word,
+                    "reader: {state}"
+                );
+                self.tell_engine(now, Event::DeviceChanged { device: Device::Reader, state, cause });
+            }
+            ReaderOutput::Identified { model, firmware } => {
+                tracing::info!(POS_COMPONENT = "reader", "card reader {model}, firmware {firmware}");
+                self.tell_engine(now, Event::DeviceIdentified { device: Device::Reader, model, firmware });
+            }
+            // No reset line and no power switch are wired yet: reopening the port is the strongest measure.
+            ReaderOutput::PulseReset | ReaderOutput::PowerCycle => self.hand_to_reader(SerialCommand::Reopen),
+            ReaderOutput::PresentAgain(failure) => self.tell_engine(now, Event::CardFailed(failure)),
+            ReaderOutput::RemoveCard => {
+                tracing::info!(POS_COMPONENT = "reader", "the card that could not be used has to go first");
+            }
+            ReaderOutput::CardRead(card) => self.tell_engine(now, Event::CardRead(card)),
+            ReaderOutput::TapFailed(failure) => {
+                tracing::info!(POS_COMPONENT = "reader", POS_STATE = failure.as_str(), "card not read: {failure}");
+                self.tell_engine(now, Event::CardFailed(failure));
+            }
+        }
+    }
+
+    /// A full queue means that the serial driver hangs; the reader machine's own deadlines notice.
+    fn hand_to_reader(&self, command: SerialCommand) {
+        if self.wires.serial.try_send(command).is_err() {
+            tracing::warn!(POS_COMPONENT = "reader", POS_CAUSE = "H02", "the serial driver takes no commands");
+        }
+    }
+
+    /// What the keypad machine wants or says.
+    pub(super) fn keypad_output(&mut self, now: Now, output: KeypadOutput) {
+        let typing_key = self.key_load.at_keypad.is_some();
+        let event = match output {
+            KeypadOutput::StateChanged(state, cause) => {
+                let cause_word = cause.map(Cause::as_str);
+                tracing::info!(
+                    POS_COMPONENT = "keypad",
+                    POS_STATE = state.as_str(),
+                    POS_CAUSE = cause_word,
+                    "keypad: {state}"
+                );
+                if let Some(model) = self.keypad.name().map(str::to_owned) {
+                    let identified = Event::DeviceIdentified { device: Device::Keypad, model, firmware: String::new() };
+                    self.tell_engine(now, identified);
+                }
+                Event::DeviceChanged { device: Device::Keypad, state, cause }
+            }
+            KeypadOutput::Progress { digits } => Event::EntryProgressed { digits },
+            KeypadOutput::Cleared { .. } => Event::EntryProgressed { digits: 0 },
+            KeypadOutput::Confirmed => Event::AmountConfirmed,
+            KeypadOutput::PinEntered(block) => Event::PinEntered(block),
+            KeypadOutput::PinBypassed => Event::PinBypassed,
+            KeypadOutput::NumberEntered(number) => match OperatorId::new(&number) {
+                Some(operator) => Event::OperatorNumberEntered(operator),
+                None => Event::EntryCancelled,
+            },
+            KeypadOutput::PasswordEntered(password) => Event::PasswordEntered(password),
+            KeypadOutput::ComponentEntered(component) => return self.component_typed(now, &component),
+            KeypadOutput::Cancelled if typing_key => return self.component_entry_ended(now),
+            KeypadOutput::TimedOut if typing_key => return self.component_entry_ended(now),
+            KeypadOutput::Failed(_) if typing_key => return self.component_entry_ended(now),
+            KeypadOutput::Cancelled => Event::EntryCancelled,
+            KeypadOutput::TimedOut => Event::EntryTimedOut,
+            KeypadOutput::Failed(cause) => Event::EntryFailed(cause),
+        };
+        self.tell_engine(now, event);
+    }
+
+    /// Stops whatever the devices do for a payment.
+    pub(super) fn stop_devices(&mut self, now: Now) {
+        self.reader.handle(now.mono, ReaderEvent::StopTap);
+        self.keypad.handle(now.mono, KeypadEvent::Stop);
+        self.key_load.at_keypad = None;
+    }
+}

@@ -1,0 +1,183 @@
+//! Requests from the bus on their way in, the engine's actions on their way out.
+
+use super::Core;
+use crate::app::password;
+use crate::bus::Request;
+use crate::domain::prompt::Prompt;
+use crate::domain::secret::SecretBytes;
+use crate::domain::time::Now;
+use crate::engine::action::Action;
+use crate::engine::command::{Command, CommandId, Refusal, RefusalKind, Reply};
+use crate::engine::event::Event;
+use crate::engine::signal::Signal;
+use crate::engine::snapshot::TransactionView;
+use crate::host::session::HostEvent;
+use crate::keypad::{Entry, Event as KeypadEvent, TimeLimits};
+use crate::reader::Event as ReaderEvent;
+use crate::store::StoreError;
+
+impl Core {
+    /// A caller asks. Queries are answered from the store; the rest goes to the engine.
+    pub(super) fn request(&mut self, request: Request) {
+        let now = (self.clock)();
+        let Request { command, reply } = request;
+        let answered = match command {
+            Command::List(filter) => {
+                let listed = self.store.list(&filter);
+                Ok(listed.map(Reply::List).map_err(|e| Refusal::new(RefusalKind::Internal, e.to_string())))
+            }
+            Command::LoadKeyComponent { index, custodian, component } => {
+                Ok(self.load_component(now, index, &custodian, &component))
+            }
+            Command::LoadKeyComponentAtKeypad { index, custodian } => Ok(self.ask_component(now, index, custodian)),
+            Command::AbandonKeyLoad => Ok(self.abandon_keys(now)),
+            other => Err(other),
+        };
+        match answered {
+            // The caller may have gone; then nobody waits.
+            Ok(answer) => drop(reply.send(answer)),
+            Err(command) => {
+                let stored = match self.look_up(&command) {
+                    Ok(stored) => stored.map(Box::new),
+                    Err(error) => {
+                        let refusal = Refusal::new(RefusalKind::Internal, error.to_string());
+                        return drop(reply.send(Err(refusal)));
+                    }
+                };
+                let id = CommandId(self.next_command);
+                self.next_command = self.next_command.saturating_add(1);
+                self.replies.insert(id, reply);
+                self.tell_engine(now, Event::Asked { id, command, stored });
+            }
+        }
+    }
+
+    /// What the store knows of the payment a command is about.
+    fn look_up(&self, command: &Command) -> Result<Option<(TransactionView, String)>, StoreError> {
+        match command {
+            Command::Create(new) => self.store.find_by_key(new.caller.uid, &new.key),
+            Command::FindByKey { caller, key } => self.store.find_by_key(caller.uid, key),
+            Command::FindByCode { code, .. } => self.store.find_by_code(code),
+            _ => Ok(None),
+        }
+    }
+
+    /// Releases one action; everything decided with it is on disk.
+    pub(super) fn act(&mut self, now: Now, action: Action) {
+        match action {
+            Action::Reply(id, answer) => self.reply(id, answer),
+            Action::Tell(signal) => self.tell(signal),
+            Action::Show(prompt) => self.show(&prompt),
+            Action::ReachHost => self.host.handle(now.mono, HostEvent::Reach),
+            Action::AskHost(request) => self.host.handle(now.mono, HostEvent::Ask(request)),
+            Action::LeaveHost => self.host.handle(now.mono, HostEvent::Leave),
+            Action::InstallKeys => {
+                if !self.host.install_pending() {
+                    tracing::error!(POS_COMPONENT = "keys", "no working keys waited to be installed");
+                }
+            }
+            Action::DiscardKeys => self.host.discard(),
+            Action::PollCard(mut request) => {
+                // The engine's number is repeatable for simulations; a real card gets a real one.
+                if getrandom::fill(&mut request.unpredictable).is_err() {
+                    return self.tell_engine(now, Event::CardFailed(crate::domain::card::TapFailure::ReaderFailed));
+                }
+                let deadline = now.mono.after(self.settings.card_wait);
+                self.reader.handle(now.mono, ReaderEvent::StartTap { request: *request, deadline });
+            }
+            Action::StopPolling => self.reader.handle(now.mono, ReaderEvent::StopTap),
+            Action::ResetReader => self.reader.handle(now.mono, ReaderEvent::ResetAsked),
+            Action::AskConfirmation(_) => self.start_entry(now, Entry::ConfirmAmount),
+            Action::AskPin { pan } => match self.host.pin_cipher(&pan) {
+                Some(cipher) => self.start_entry(now, Entry::Pin { cipher, min: 4, max: 12, bypass: false }),
+                None => self.tell_engine(now, Event::EntryFailed(crate::domain::cause::Cause::K02)),
+            },
+            Action::AskOperatorNumber => self.start_entry(now, Entry::Number { max: 8 }),
+            Action::AskPassword => self.start_entry(now, Entry::Password),
+            Action::StopEntry => self.keypad.handle(now.mono, KeypadEvent::Stop),
+            Action::CheckPassword { id, hash, password } => self.check_password(now, id, &hash, &password),
+            Action::HashPassword { id, password } => self.hash_password(now, id, &password),
+        }
+    }
+
+    /// A line for each new prompt, in the configured language; the digits that come in are nobody's business.
+    fn show(&mut self, prompt: &Prompt) {
+        let word = prompt.word();
+        if *prompt != Prompt::Idle && self.shown != word {
+            tracing::info!(POS_COMPONENT = "display", POS_STATE = word, "{}", prompt.text(self.language).trim_end());
+        }
+        self.shown = word;
+    }
+
+    fn start_entry(&mut self, now: Now, entry: Entry) {
+        self.keypad.handle(now.mono, KeypadEvent::Start { entry, limits: TimeLimits::default() });
+    }
+
+    fn check_password(&mut self, now: Now, id: CommandId, hash: &str, password: &SecretBytes) {
+        let good = password::matches(password, hash);
+        self.tell_engine(now, Event::PasswordChecked { id, good });
+    }
+
+    fn hash_password(&mut self, now: Now, id: CommandId, password: &SecretBytes) {
+        match password::hash(password) {
+            Some(hash) => self.tell_engine(now, Event::PasswordHashed { id, hash }),
+            None => self.reply(id, Err(Refusal::new(RefusalKind::Internal, "the system gave no random bytes"))),
+        }
+    }
+
+    fn reply(&mut self, id: CommandId, answer: Result<Reply, Refusal>) {
+        // What the answer speaks of must be visible before the answer is.
+        self.publish();
+        if let Some(waiting) = self.replies.remove(&id) {
+            // The caller may have gone; then nobody waits.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    fn tell(&mut self, signal: Signal) {
+        log(&signal, self.code_of(&signal).as_deref());
+        self.signals.push(signal);
+    }
+
+    fn code_of(&self, signal: &Signal) -> Option<String> {
+        let id = match signal {
+            Signal::TerminalStateChanged { .. } => return None,
+            Signal::TransactionStateChanged { id, .. }
+            | Signal::PromptChanged { id, .. }
+            | Signal::TransactionFinished { id, .. } => *id,
+        };
+        self.engine.code_of(id).or_else(|| Some(format!("#{id}")))
+    }
+}
+
+/// One line a change of state.
+fn log(signal: &Signal, code: Option<&str>) {
+    match signal {
+        Signal::TerminalStateChanged { old, new, cause } => {
+            let cause = cause.map(crate::domain::cause::Cause::as_str);
+            tracing::info!(
+                POS_COMPONENT = "terminal",
+                POS_STATE = new.as_str(),
+                POS_CAUSE = cause,
+                "terminal: {old} -> {new}"
+            );
+        }
+        Signal::TransactionStateChanged { old, new, .. } => {
+            tracing::info!(
+                POS_COMPONENT = "transaction",
+                POS_TXN = code,
+                POS_STATE = new.as_str(),
+                "payment: {old} -> {new}"
+            );
+        }
+        Signal::TransactionFinished { outcome, .. } => {
+            tracing::info!(
+                POS_COMPONENT = "transaction",
+                POS_TXN = code,
+                POS_STATE = outcome.as_str(),
+                "payment finished: {outcome}"
+            );
+        }
+        Signal::PromptChanged { .. } => {}
+    }
+}

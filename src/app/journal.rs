@@ -1,0 +1,156 @@
+//! Logging that can never stop a sale.
+//!
+//! journald's socket blocks when its reader is slow, so events go through a bounded queue to a thread of their own; what
+//! does not fit is dropped, counted and said. Fields are a closed list (`POS_*`); run by hand, lines go to stderr.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use tracing::field::{Field, Visit};
+use tracing::{Dispatch, Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// Lines that may wait for the writer.
+const QUEUE: usize = 512;
+
+/// Where the lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// systemd-journald, with fields.
+    Journald,
+    /// One line of text each on stderr.
+    Stderr,
+}
+
+/// One line, with the fields a technician can filter by.
+#[derive(Default)]
+struct Line {
+    level: Option<Level>,
+    component: String,
+    message: String,
+    txn: Option<String>,
+    state: Option<String>,
+    cause: Option<String>,
+    evidence: Option<String>,
+}
+
+impl Line {
+    fn put(&mut self, name: &str, value: String) {
+        match name {
+            "message" => self.message = value,
+            "POS_COMPONENT" => self.component = value,
+            "POS_TXN" => self.txn = Some(value),
+            "POS_STATE" => self.state = Some(value),
+            "POS_CAUSE" => self.cause = Some(value),
+            "POS_EVIDENCE" => self.evidence = Some(value),
+            // Fields of libraries are not passed on: nobody has checked them for card data.
+            _ => {}
+        }
+    }
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.put(field.name(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field.name(), value.to_owned());
+    }
+}
+
+/// Collects events of this program and hands them to the writer thread.
+struct Collector {
+    queue: SyncSender<Line>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl<S: Subscriber> Layer<S> for Collector {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        // Libraries may log what passes through them; only our own words leave.
+        if !metadata.target().starts_with("smartpos") || *metadata.level() > Level::INFO {
+            return;
+        }
+        let mut line = Line { level: Some(*metadata.level()), ..Line::default() };
+        event.record(&mut line);
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(line) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Starts the writer thread and makes it the program's logger.
+pub fn start(sink: Sink) -> io::Result<()> {
+    let journald = match sink {
+        Sink::Journald => {
+            let layer = tracing_journald::layer()?.with_field_prefix(None);
+            Some(Dispatch::new(tracing_subscriber::registry().with(layer.with_syslog_identifier("smartposd".into()))))
+        }
+        Sink::Stderr => None,
+    };
+    let (queue, lines) = sync_channel(QUEUE);
+    let dropped = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&dropped);
+    std::thread::Builder::new().name("journal".into()).spawn(move || write_all(&lines, &counted, journald.as_ref()))?;
+    let subscriber = tracing_subscriber::registry().with(Collector { queue, dropped });
+    tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)
+}
+
+fn write_all(lines: &Receiver<Line>, dropped: &AtomicU64, journald: Option<&Dispatch>) {
+    for line in lines {
+        write_one(&line, journald);
+        let lost = dropped.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let message = format!("{lost} journal lines were dropped: the journal was slower than the daemon");
+            let line = Line { level: Some(Level::WARN), component: "journal".into(), message, ..Line::default() };
+            write_one(&line, journald);
+        }
+    }
+}
+
+fn write_one(line: &Line, journald: Option<&Dispatch>) {
+    match journald {
+        Some(dispatch) => tracing::dispatcher::with_default(dispatch, || replay(line)),
+        None => {
+            let level = line.level.unwrap_or(Level::INFO);
+            let mut text = format!("{level:5} {}: {}", line.component, line.message);
+            let fields =
+                [("txn", &line.txn), ("state", &line.state), ("cause", &line.cause), ("evidence", &line.evidence)];
+            for (name, value) in fields {
+                if let Some(value) = value.as_deref().filter(|v| !v.is_empty()) {
+                    text.push_str(&format!(" {name}={value}"));
+                }
+            }
+            text.push('\n');
+            // Nobody reads stderr any more: then there is nobody to tell.
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
+    }
+}
+
+/// The same event once more, now on the writer thread where journald may block.
+fn replay(line: &Line) {
+    macro_rules! emit {
+        ($level:expr) => {
+            tracing::event!(
+                target: "smartposd",
+                $level,
+                POS_COMPONENT = line.component,
+                POS_TXN = line.txn,
+                POS_STATE = line.state,
+                POS_CAUSE = line.cause,
+                POS_EVIDENCE = line.evidence,
+                "{}",
+                line.message
+            )
+        };
+    }
+    match line.level {
+        Some(Level::ERROR) => emit!(Level::ERROR),
+        Some(Level::WARN) => emit!(Level::WARN),
+        _ => emit!(Level::INFO),
+    }
+}

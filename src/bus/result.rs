@@ -1,0 +1,60 @@
+//! A payment as the `a{sv}` of `GetResult` and `ListTransactions`: what is not known is left out.
+
+use std::collections::BTreeMap;
+
+use zbus::Variant;
+
+use crate::engine::snapshot::TransactionView;
+
+/// One row.
+pub(super) type Row = BTreeMap<&'static str, Variant<'static>>;
+
+/// Puts a text in, unless there is none.
+pub(super) fn put_text(row: &mut Row, key: &'static str, text: Option<impl ToString>) {
+    if let Some(text) = text.map(|t| t.to_string()).filter(|t| !t.is_empty()) {
+        row.insert(key, Variant::from(text));
+    }
+}
+
+/// The keys of `GetResult`.
+pub(super) fn result(view: &TransactionView) -> Row {
+    let mut row = Row::from([
+        ("kind", Variant::from(view.kind.as_str())),
+        ("key", Variant::from(view.key.to_string())),
+        ("state", Variant::from(view.state.as_str())),
+        ("amount", Variant::from(view.money.amount.minor())),
+        ("currency", Variant::from(view.money.currency.alpha())),
+        ("reversed", Variant::from(view.reversed)),
+        ("created-at", Variant::from(view.created_at.0)),
+    ]);
+    put_text(&mut row, "outcome", view.outcome);
+    put_text(&mut row, "code", view.code.as_ref());
+    put_text(&mut row, "reference", view.reference.as_ref());
+    put_text(&mut row, "cause", view.cause);
+    put_text(&mut row, "evidence", Some(&view.evidence));
+    put_text(&mut row, "response-code", view.response_code.as_ref());
+    put_text(&mut row, "response-text-zh", view.response_text.as_ref().map(|t| &t.0));
+    put_text(&mut row, "response-text-en", view.response_text.as_ref().map(|t| &t.1));
+    put_text(&mut row, "rrn", view.rrn.as_ref());
+    put_text(&mut row, "auth-code", view.auth_code.as_ref());
+    put_text(&mut row, "card", view.masked_pan.as_ref());
+    put_text(&mut row, "scheme", view.scheme.as_ref());
+    if let Some(stan) = view.stan {
+        row.insert("trace", Variant::from(stan.get()));
+    }
+    if let Some(batch) = view.batch {
+        row.insert("batch", Variant::from(batch.get()));
+    }
+    if let Some(at) = view.finished_at {
+        row.insert("finished-at", Variant::from(at.0));
+    }
+    row
+}
+
+/// The keys of `ListTransactions`.
+pub(super) fn listed(view: &TransactionView) -> Row {
+    let mut row = result(view);
+    row.insert("id", Variant::from(view.id.0));
+    row.insert("uid", Variant::from(view.owner.uid));
+    row
+}

@@ -1,0 +1,153 @@
+//! Which input device is the keypad.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use ::evdev::KeyCode;
+use ::evdev::raw_stream::RawDevice;
+use nix::sys::stat::{major, minor};
+
+use super::{Choice, EvdevError, Settings};
+
+/// An open device, not yet grabbed.
+pub(super) struct Found {
+    pub(super) device: RawDevice,
+    pub(super) path: PathBuf,
+}
+
+/// Digits of a keyboard's main row and of a numeric pad, 0 first.
+///
+/// `NUMERIC_0` … do not count here: the remote controls that a Raspberry Pi sees behind its HDMI sockets have them.
+const DIGITS: [[KeyCode; 10]; 2] = [
+    [
+        KeyCode::KEY_0,
+        KeyCode::KEY_1,
+        KeyCode::KEY_2,
+        KeyCode::KEY_3,
+        KeyCode::KEY_4,
+        KeyCode::KEY_5,
+        KeyCode::KEY_6,
+        KeyCode::KEY_7,
+        KeyCode::KEY_8,
+        KeyCode::KEY_9,
+    ],
+    [
+        KeyCode::KEY_KP0,
+        KeyCode::KEY_KP1,
+        KeyCode::KEY_KP2,
+        KeyCode::KEY_KP3,
+        KeyCode::KEY_KP4,
+        KeyCode::KEY_KP5,
+        KeyCode::KEY_KP6,
+        KeyCode::KEY_KP7,
+        KeyCode::KEY_KP8,
+        KeyCode::KEY_KP9,
+    ],
+];
+const OK_KEYS: [KeyCode; 3] = [KeyCode::KEY_KPENTER, KeyCode::KEY_ENTER, KeyCode::KEY_OK];
+/// Letters that no key component needs: who has them is a keyboard.
+const KEYBOARD_KEYS: [KeyCode; 3] = [KeyCode::KEY_Q, KeyCode::KEY_P, KeyCode::KEY_SPACE];
+
+/// The best fit first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Tagged,
+    NumericPad,
+    Keyboard,
+}
+
+/// Opens the configured device, or the one that fits best; among equals the one named first.
+pub(super) fn find(settings: &Settings) -> Result<Found, EvdevError> {
+    match &settings.choice {
+        Choice::Path(path) => {
+            let device = RawDevice::open(path).map_err(|source| EvdevError::new(path, source))?;
+            if device.supported_keys().is_none() {
+                return Err(EvdevError::NotAKeypad(path.clone()));
+            }
+            Ok(Found { device, path: path.clone() })
+        }
+        Choice::Auto { keyboards } => search(settings, *keyboards),
+    }
+}
+
+fn search(settings: &Settings, keyboards: bool) -> Result<Found, EvdevError> {
+    let mut best: Option<(Fit, Found)> = None;
+    let mut refused = None;
+    for path in event_nodes(&settings.devices) {
+        let device = match RawDevice::open(&path) {
+            Ok(device) => device,
+            Err(source) => {
+                let why = EvdevError::new(&path, source);
+                if matches!(why, EvdevError::Denied(_)) {
+                    refused = Some(why);
+                }
+                continue;
+            }
+        };
+        let Some(fit) = fit(&device, &path, &settings.udev) else { continue };
+        if fit == Fit::Keyboard && !keyboards {
+            refused = Some(EvdevError::OnlyKeyboard(path));
+        } else if best.as_ref().is_none_or(|(so_far, _)| fit < *so_far) {
+            best = Some((fit, Found { device, path }));
+        }
+    }
+    match best {
+        Some((_, found)) => Ok(Found { path: stable_name(&settings.devices, &found.path), ..found }),
+        None => Err(refused.unwrap_or_else(|| EvdevError::NoneFound(settings.devices.clone()))),
+    }
+}
+
+/// `event0`, `event1` … in this order.
+fn event_nodes(directory: &Path) -> Vec<PathBuf> {
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix("event")?.parse::<u32>().ok();
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut nodes: Vec<_> = entries.filter_map(|path| Some((number(&path)?, path))).collect();
+    nodes.sort();
+    nodes.into_iter().map(|(_, path)| path).collect()
+}
+
+fn fit(device: &RawDevice, path: &Path, udev: &Path) -> Option<Fit> {
+    let keys = device.supported_keys()?;
+    let property = |name| udev_property(udev, path, name);
+    if property("SMARTPOS_KEYPAD").is_some_and(|value| value == "1") {
+        return Some(Fit::Tagged);
+    }
+    // Where udev does not run (no properties at all) the keys alone decide.
+    let known_to_udev = property("ID_INPUT").is_some();
+    let digits = DIGITS.iter().any(|row| row.iter().all(|key| keys.contains(*key)));
+    let ok = OK_KEYS.iter().any(|key| keys.contains(*key));
+    if !digits || !ok || (known_to_udev && property("ID_INPUT_KEY").is_none()) {
+        return None;
+    }
+    let letters = KEYBOARD_KEYS.iter().any(|key| keys.contains(*key));
+    Some(if letters { Fit::Keyboard } else { Fit::NumericPad })
+}
+
+/// The by-id or by-path name of a node, for the journal; the node itself where there is none.
+fn stable_name(devices: &Path, node: &Path) -> PathBuf {
+    let links =
+        ["by-id", "by-path"].into_iter().flat_map(|kind| fs::read_dir(devices.join(kind)).into_iter().flatten());
+    let target = fs::canonicalize(node).ok();
+    let mut names: Vec<_> = links
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|link| target.is_some() && fs::canonicalize(link).ok() == target)
+        .collect();
+    names.sort();
+    names.into_iter().next().unwrap_or_else(|| node.to_owned())
+}
+
+/// A property that udev has stored for a device node.
+pub fn udev_property(udev: &Path, node: &Path, name: &str) -> Option<String> {
+    let device = fs::metadata(node).ok()?.rdev();
+    let record = fs::read_to_string(udev.join(format!("c{}:{}", major(device), minor(device)))).ok()?;
+    let mut properties = record.lines().filter_map(|line| line.strip_prefix("E:")?.split_once('='));
+    properties.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+}
+
+/// The code of a key by its kernel name, such as `KEY_KPSLASH`, for the keymap in the configuration.
+pub fn key_code(name: &str) -> Option<u16> {
+    KeyCode::from_str(name).ok().map(|key| key.code())
+}

@@ -1,0 +1,124 @@
+//! The answer to "what can be paid now", and the terminal's state as one word with one cause.
+
+use crate::domain::cause::Cause;
+use crate::domain::outcome::TerminalState;
+use crate::engine::devices::usable;
+use crate::engine::machine::Engine;
+use crate::engine::sign_in::State;
+use crate::engine::snapshot::{Capability, DeviceView};
+
+/// What is not as it should be at a signed-in terminal.
+struct Hindrance {
+    cause: Option<Cause>,
+    evidence: String,
+    /// Whether no card payment can start. Where not, some can.
+    blocks: bool,
+}
+
+impl Engine {
+    /// One word and its cause, worst first.
+    pub(super) fn assess(&self) -> (TerminalState, Option<Cause>) {
+        if self.storage_fault.is_some() {
+            return (TerminalState::OutOfService, Some(Cause::P02));
+        }
+        match &self.sign_in.state {
+            State::Stopped { cause } => return (TerminalState::OutOfService, Some(*cause)),
+            State::Off { .. } | State::Wanted { .. } if self.keys.master_check.is_none() => {
+                return (TerminalState::SignedOut, Some(Cause::K04));
+            }
+            State::Off { cause } => return (TerminalState::SignedOut, *cause),
+            State::Wanted { cause, .. } => return (TerminalState::SigningIn, *cause),
+            State::Asking { .. } => return (TerminalState::SigningIn, None),
+            State::On { .. } => {}
+        }
+        if self.sale.is_some() {
+            return (TerminalState::Busy, None);
+        }
+        match self.hindrance() {
+            Some(hindrance) => (TerminalState::Degraded, hindrance.cause),
+            None => (TerminalState::Ready, self.warning()),
+        }
+    }
+
+    /// The sentence behind the cause.
+    pub(super) fn evidence(&self) -> String {
+        if let Some(fault) = &self.storage_fault {
+            return fault.clone();
+        }
+        if !self.sign_in.evidence.is_empty() {
+            return self.sign_in.evidence.clone();
+        }
+        self.hindrance().map_or_else(String::new, |h| h.evidence)
+    }
+
+    /// What keeps a signed-in terminal from taking every payment, worst first.
+    fn hindrance(&self) -> Option<Hindrance> {
+        let hindrance = |cause, evidence: String, blocks| Some(Hindrance { cause, evidence, blocks });
+        if self.settings.operator_required && self.operators.on_duty.is_none() {
+            return hindrance(Some(self.operators.cause()), "no operator is signed in".to_owned(), true);
+        }
+        // A lease is nobody's fault: there is no cause to name, only a holder.
+        let held = |what: &str, view: &DeviceView| {
+            view.inhibited_by.as_ref().map(|holder| format!("the {what} is inhibited by {holder}"))
+        };
+        let held = held("card reader", &self.reader).or_else(|| held("keypad", &self.keypad));
+        if let Some(evidence) = held {
+            return hindrance(None, evidence, true);
+        }
+        let (reader, keypad) = (self.reader.state, self.keypad.state);
+        if !usable(reader) {
+            let cause = self.reader.last_cause.unwrap_or(Cause::H01);
+            return hindrance(Some(cause), format!("the card reader is {reader}"), true);
+        }
+        if !usable(keypad) {
+            // Cards that need no PIN still work if no confirmation is asked for.
+            let cause = self.keypad.last_cause.unwrap_or(Cause::H05);
+            return hindrance(Some(cause), format!("the keypad is {keypad}"), self.settings.confirm_amount);
+        }
+        if let (false, Some(cause)) = (self.reversals.is_empty(), self.reversals.trouble) {
+            // A payment may start: the reversal is tried first.
+            let evidence = format!("{} reversals not acknowledged by the host", self.reversals.len());
+            return hindrance(Some(cause), evidence, false);
+        }
+        None
+    }
+
+    /// What does not hinder a payment but should be seen.
+    fn warning(&self) -> Option<Cause> {
+        let tolerance = i64::try_from(self.settings.clock_tolerance.as_secs()).unwrap_or(i64::MAX);
+        if self.sign_in.clock_difference.is_some_and(|d| d.abs() > tolerance) {
+            return Some(Cause::P01);
+        }
+        self.notice
+    }
+
+    /// One row each way to be paid, in the order of [`crate::engine::snapshot::WAYS`].
+    pub(super) fn capabilities(&self) -> [Capability; 4] {
+        let (state, cause) = self.assess();
+        let online = match state {
+            TerminalState::Ready | TerminalState::Busy => Ok(()),
+            TerminalState::Degraded => match self.hindrance() {
+                Some(Hindrance { blocks: true, cause, .. }) => Err(cause),
+                Some(Hindrance { blocks: false, .. }) | None => Ok(()),
+            },
+            TerminalState::Starting
+            | TerminalState::SignedOut
+            | TerminalState::SigningIn
+            | TerminalState::OutOfService => Err(cause),
+        };
+        let row = |available: bool, cause: Option<Cause>| Capability {
+            available,
+            cause,
+            until: None,
+            amount_left: None,
+            count_left: None,
+        };
+        [
+            row(online.is_ok(), online.err().flatten()),
+            // Offline card payments are off unless the acquirer allows them; QR needs a scanner.
+            row(false, None),
+            row(false, None),
+            row(true, None),
+        ]
+    }
+}

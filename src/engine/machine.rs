@@ -1,0 +1,324 @@
+//! The engine itself: one state, four verbs.
+
+use std::collections::VecDeque;
+
+use crate::domain::cause::Cause;
+use crate::domain::ids::{Batch, Stan, TransactionId};
+use crate::domain::outcome::{Outcome, TerminalState, TransactionState};
+use crate::domain::prompt::Prompt;
+use crate::domain::time::{Instant, Now, WallTime};
+use crate::engine::action::Action;
+use crate::engine::book::Book;
+use crate::engine::command::{Command, CommandId, Refusal, RefusalKind, Reply};
+use crate::engine::devices::{absent, shown};
+use crate::engine::event::Event;
+use crate::engine::jitter::Jitter;
+use crate::engine::line::{Errands, Line, Purpose};
+use crate::engine::operator::Operators;
+use crate::engine::record::{Record, Recovered};
+use crate::engine::reversal::Reversals;
+use crate::engine::sale::Sale;
+use crate::engine::settings::Settings;
+use crate::engine::sign_in::SignIn;
+use crate::engine::signal::Signal;
+use crate::engine::snapshot::{DeviceView, KeysView, Snapshot, TerminalView, TransactionView};
+
+/// One thing the core loop has to do. All records in the queue are committed before any action is released.
+pub enum Output {
+    /// Write this.
+    Record(Record),
+    /// Then do this.
+    Act(Action),
+}
+
+/// The whole decision-making of the terminal.
+pub struct Engine {
+    pub(super) settings: Settings,
+    pub(super) now: Now,
+    pub(super) jitter: Jitter,
+    pub(super) next_stan: Stan,
+    pub(super) batch: Batch,
+    pub(super) sign_in: SignIn,
+    pub(super) line: Line,
+    pub(super) errands: Errands,
+    pub(super) sale: Option<Sale>,
+    pub(super) reversals: Reversals,
+    pub(super) book: Book,
+    pub(super) operators: Operators,
+    pub(super) reader: DeviceView,
+    pub(super) keypad: DeviceView,
+    pub(super) keys: KeysView,
+    pub(super) storage_fault: Option<String>,
+    pub(super) notice: Option<Cause>,
+    pub(super) next_id: TransactionId,
+    pub(super) prompt: Prompt,
+    pub(super) prompt_until: Option<Instant>,
+    told: TerminalState,
+    outputs: VecDeque<Output>,
+}
+
+impl Engine {
+    /// Takes up where the store left off. Payments without an outcome whose request never left are cancelled; those
+    /// with a reversal on file are reversed, since a request in flight at a crash counts as sent.
+    pub fn recover(settings: Settings, stored: Recovered, seed: u64, now: Now) -> Self {
+        let mut engine = Self {
+            jitter: Jitter::new(seed),
+            next_stan: stored.next_stan,
+            batch: stored.batch,
+            sign_in: SignIn::new(stored.signed_in_at),
+            line: Line::Idle,
+            errands: Errands::default(),
+            sale: None,
+            reversals: Reversals::recovered(stored.reversals, now.mono),
+            book: Book::default(),
+            operators: Operators::new(stored.operators, stored.on_duty),
+            reader: absent(),
+            keypad: absent(),
+            keys: KeysView::default(),
+            storage_fault: None,
+            notice: None,
+            next_id: stored.next_id,
+            prompt: Prompt::Idle,
+            prompt_until: None,
+            told: TerminalState::Starting,
+            outputs: VecDeque::new(),
+            settings,
+            now,
+        };
+        for view in stored.open {
+            engine.take_up(view);
+        }
+        engine
+    }
+
+    fn take_up(&mut self, mut view: TransactionView) {
+        let found = view.state;
+        let reversal = self.reversals.holds(view.id);
+        match found {
+            TransactionState::Finished => {}
+            TransactionState::Authorising | TransactionState::Reversing if reversal => {
+                view.state = TransactionState::Reversing;
+                view.outcome = Some(Outcome::Unknown);
+                view.cause = view.cause.or(Some(Cause::P04));
+            }
+            TransactionState::Authorising | TransactionState::Reversing => {
+                // Never written by this program; there is nothing to send, so a person has to ask the acquirer.
+                view.state = TransactionState::Finished;
+                view.outcome = Some(Outcome::Unknown);
+                view.cause = Some(Cause::P04);
+                view.evidence = "found without its reversal: ask the acquirer whether it was charged".to_owned();
+                view.finished_at = Some(self.now.wall);
+            }
+            TransactionState::Created
+            | TransactionState::AwaitingConfirmation
+            | TransactionState::AwaitingCard
+            | TransactionState::AwaitingPin
+            | TransactionState::Connecting => {
+                view.state = TransactionState::Finished;
+                view.outcome = Some(Outcome::Cancelled);
+                view.cause = Some(Cause::P04);
+                view.evidence = "the daemon restarted before anything was sent".to_owned();
+                view.finished_at = Some(self.now.wall);
+            }
+        }
+        if view.state != found {
+            self.record(Record::Changed { view: Box::new(view.clone()) });
+        }
+        self.book.insert(view, String::new(), None, None);
+    }
+
+    /// Takes one event in.
+    pub fn handle(&mut self, now: Now, event: Event) {
+        self.now = now;
+        match event {
+            Event::Asked { id, command, stored } => self.asked(id, command, stored),
+            Event::DeviceChanged { device, state, cause } => self.device_changed(device, state, cause),
+            Event::DeviceIdentified { device, model, firmware } => {
+                let view = self.device(device);
+                view.model = model;
+                view.firmware = firmware;
+            }
+            Event::CardRead(card) => self.card_read(card),
+            Event::CardFailed(failure) => self.card_failed(failure),
+            Event::AmountConfirmed => self.amount_confirmed(),
+            Event::PinEntered(block) => self.pin_done(Some(block)),
+            Event::PinBypassed => self.pin_done(None),
+            Event::EntryProgressed { digits } => self.entry_progressed(digits),
+            Event::OperatorNumberEntered(operator) => self.operator_number(operator),
+            Event::PasswordEntered(password) => self.operator_password(password),
+            Event::EntryCancelled => self.cancel_pressed(),
+            Event::EntryTimedOut => self.entry_over(None, "nobody typed in time"),
+            Event::EntryFailed(cause) => self.entry_over(Some(cause), "the keypad failed"),
+            Event::PasswordChecked { id, good } => self.password_checked(id, good),
+            Event::PasswordHashed { id, hash } => self.password_hashed(id, hash),
+            Event::HostReached => self.host_reached(),
+            Event::HostReplied(answer) => self.host_replied(answer),
+            Event::HostFailed(failure) => self.host_failed(failure),
+            Event::KeysChanged { master_check, pending_component, asking_component } => {
+                self.keys_changed(master_check, pending_component, asking_component);
+            }
+            Event::StorageChanged { fault } => self.storage_changed(fault),
+        }
+        // The event counts even where its deadline has just passed: an answer is an answer.
+        self.let_pass();
+    }
+
+    /// Lets time pass.
+    pub fn expire(&mut self, now: Now) {
+        self.now = now;
+        self.let_pass();
+    }
+
+    fn let_pass(&mut self) {
+        self.expire_sign_in();
+        self.expire_line();
+        self.expire_sale();
+        self.expire_operators();
+        self.expire_prompt();
+        for id in self.book.overdue(self.now.mono) {
+            self.drop_unsent(id, "not started in time");
+        }
+        self.settle();
+    }
+
+    /// When `expire` wants to be called next.
+    pub fn deadline(&self) -> Option<Instant> {
+        // A sign-in or reversal that is due but waits for the line is woken by the line, not by the clock.
+        let due = [self.sign_in.due_at(), self.reversals.deadline()];
+        let waits = due.into_iter().flatten().filter(|t| *t > self.now.mono);
+        let others = [
+            self.sign_in.patience(),
+            self.line.deadline(),
+            self.errands.deadline(),
+            self.sale.as_ref().and_then(|s| s.deadline),
+            self.operators.deadline(),
+            self.book.deadline(),
+            self.prompt_until,
+        ];
+        waits.chain(others.into_iter().flatten()).min()
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Everything that can be read.
+    pub fn snapshot(&self) -> Snapshot {
+        let (state, cause) = self.assess();
+        Snapshot {
+            terminal: TerminalView {
+                state,
+                cause,
+                evidence: self.evidence(),
+                terminal_id: self.settings.terminal_id.to_string(),
+                merchant_id: self.settings.merchant_id.to_string(),
+                batch: self.batch,
+                operator: self.operators.on_duty.clone(),
+                supervisor_set: self.operators.supervisor_set(),
+                active: self.sale.as_ref().map(|s| s.id),
+                prompt: self.prompt.clone(),
+                next_sign_in: self.next_sign_in(),
+                signed_in_at: self.sign_in.last_good,
+                clock_difference: self.sign_in.clock_difference,
+            },
+            reader: shown(&self.reader),
+            keypad: shown(&self.keypad),
+            transactions: self.book.views(),
+            capabilities: self.capabilities(),
+            keys: self.keys.clone(),
+            open_reversals: u32::try_from(self.reversals.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn next_sign_in(&self) -> Option<WallTime> {
+        let at = self.sign_in.wanted_at().filter(|_| self.keys.master_check.is_some())?;
+        let wait = u64::try_from(at.since(self.now.mono).as_micros()).unwrap_or(0);
+        Some(WallTime(self.now.wall.0.saturating_add(wait)))
+    }
+
+    fn settle(&mut self) {
+        self.renew_old_keys();
+        self.begin_if_prepared();
+        self.next_on_line();
+        let (new, cause) = self.assess();
+        let old = self.told;
+        if old != new {
+            self.told = new;
+            self.act(Action::Tell(Signal::TerminalStateChanged { old, new, cause }));
+        }
+    }
+
+    fn asked(&mut self, id: CommandId, command: Command, stored: Option<Box<(TransactionView, String)>>) {
+        match command {
+            Command::SignIn => self.sign_in_asked(id),
+            Command::SignOut => self.sign_out_asked(id),
+            Command::OperatorSignIn { operator, password } => self.operator_sign_in(id, operator, password, true),
+            Command::OperatorSignInAtKeypad => self.operator_at_keypad(id),
+            Command::OperatorSignOut => self.operator_sign_out(id),
+            Command::OperatorSet { operator, role, password } => self.operator_set(id, operator, role, password),
+            Command::OperatorUnlock { operator } => self.operator_unlock(id, &operator),
+            Command::Create(new) => self.create_asked(id, new, stored),
+            Command::Start { caller, id: transaction } => self.start_asked(id, &caller, transaction),
+            Command::Cancel { caller, id: transaction } => self.cancel_asked(id, &caller, transaction),
+            Command::Acknowledge { caller, id: transaction } => self.acknowledge_asked(id, &caller, transaction),
+            Command::FindByKey { caller, key } => self.find_by_key(id, caller, &key, stored.map(|s| *s)),
+            Command::FindByCode { code, .. } => self.find_by_code(id, &code, stored.map(|s| *s)),
+            Command::Echo => self.run_errand(id, Purpose::Echo(id)),
+            Command::ResetReader => self.reset_asked(id),
+            Command::Inhibit { caller, device, why } => {
+                self.inhibit_asked(id, device, format!("{}: {why}", caller.connection))
+            }
+            Command::InhibitEnded { device } => self.inhibit_ended(id, device),
+            Command::ClientGone { connection } => {
+                for gone in self.book.of_connection(&connection) {
+                    self.drop_unsent(gone, "the app has gone");
+                }
+                self.act(Action::Reply(id, Ok(Reply::Done)));
+            }
+            // The core answers these from the store and the key ceremony; here they would be a wiring fault.
+            Command::List(_)
+            | Command::LoadKeyComponent { .. }
+            | Command::LoadKeyComponentAtKeypad { .. }
+            | Command::AbandonKeyLoad => {
+                self.refuse(id, Refusal::new(RefusalKind::Internal, "this command is not the engine's"));
+            }
+        }
+    }
+
+    fn storage_changed(&mut self, fault: Option<String>) {
+        if let Some(fault) = &fault {
+            // Stopped before money is at risk: what is not sent yet is not sent any more.
+            self.end_unsent(Outcome::Cancelled, Some(Cause::P02), format!("storage fault: {fault}"));
+        }
+        self.storage_fault = fault;
+    }
+
+    /// The unique code of a payment, once it has one.
+    pub fn code_of(&self, id: TransactionId) -> Option<String> {
+        self.book.get(id)?.code.as_ref().map(ToString::to_string)
+    }
+
+    /// Whether nothing is under way that a change of keys would hurt.
+    pub fn keys_may_change(&self) -> bool {
+        self.sale.is_none() && self.line == Line::Idle
+    }
+
+    pub(super) fn take_stan(&mut self) -> Stan {
+        let stan = self.next_stan;
+        self.next_stan = stan.next();
+        stan
+    }
+
+    pub(super) fn record(&mut self, record: Record) {
+        self.outputs.push_back(Output::Record(record));
+    }
+
+    pub(super) fn act(&mut self, action: Action) {
+        self.outputs.push_back(Output::Act(action));
+    }
+
+    pub(super) fn refuse(&mut self, id: CommandId, refusal: Refusal) {
+        self.act(Action::Reply(id, Err(refusal)));
+    }
+}

@@ -1,0 +1,15 @@
+//! The engine on a bench: virtual time, a disk of its own, scripted devices and host. Each test is a sentence.
+
+mod bench;
+mod deadlines;
+mod devices;
+mod disk;
+mod graph;
+mod objects;
+mod operators;
+mod random;
+mod restart;
+mod reversal;
+mod sale;
+mod sign_in;
+mod world;

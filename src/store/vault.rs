@@ -1,0 +1,155 @@
+//! Sealing at rest: XChaCha20-Poly1305 under a key that lives outside the database.
+//!
+//! The sealing key comes from systemd's credential store (`LoadCredentialEncrypted=`); rigs without one use a file that
+//! only the daemon's user can read. A stolen database file alone opens nothing.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use zeroize::Zeroizing;
+
+use crate::domain::secret::SecretBytes;
+
+/// Name of the credential in the unit file.
+pub const CREDENTIAL: &str = "smartposd.sealing-key";
+const KEY: usize = 32;
+const NONCE: usize = 24;
+
+/// Why there is no sealing key.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// The file has another length than a key.
+    #[error("{0}: a sealing key has 32 bytes; restore the right file")]
+    Length(PathBuf),
+    /// The file can be read by others.
+    #[error("{0}: others can read the sealing key; chmod 0600 it")]
+    Open(PathBuf),
+    /// The file cannot be read or made.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A value is longer than the cipher takes.
+    #[error("a value is too long to be sealed")]
+    TooLong,
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes")]
+    Random,
+}
+
+/// Seals and opens; the key is wiped on drop.
+pub struct Vault {
+    cipher: XChaCha20Poly1305,
+}
+
+impl Vault {
+    /// From 32 bytes.
+    pub fn new(key: &[u8; KEY]) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(key.into()) }
+    }
+
+    /// From systemd's credential directory if it holds the key, else from `fallback`, which is made on the first run.
+    pub fn find(credentials: Option<&Path>, fallback: &Path) -> Result<Self, VaultError> {
+        match credentials.map(|d| d.join(CREDENTIAL)).filter(|p| p.exists()) {
+            Some(path) => Self::read(&path),
+            None if fallback.exists() => {
+                let io = |source| VaultError::Io { path: fallback.to_owned(), source };
+                let mode = fallback.metadata().map_err(io)?.permissions().mode();
+                if mode & 0o077 != 0 {
+                    return Err(VaultError::Open(fallback.to_owned()));
+                }
+                Self::read(fallback)
+            }
+            None => Self::make(fallback),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self, VaultError> {
+        let io = |source| VaultError::Io { path: path.to_owned(), source };
+        let mut key = Zeroizing::new([0u8; KEY]);
+        let mut file = File::open(path).map_err(io)?;
+        if file.metadata().map_err(io)?.len() != KEY as u64 {
+            return Err(VaultError::Length(path.to_owned()));
+        }
+        file.read_exact(key.as_mut()).map_err(io)?;
+        Ok(Self::new(&key))
+    }
+
+    fn make(path: &Path) -> Result<Self, VaultError> {
+        let io = |source| VaultError::Io { path: path.to_owned(), source };
+        let mut key = Zeroizing::new([0u8; KEY]);
+        getrandom::fill(key.as_mut()).map_err(|_| VaultError::Random)?;
+        // Written whole under another name first: a power cut must not leave half a key.
+        let new = path.with_extension("new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(io)?;
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(io)?;
+        file.write_all(key.as_ref()).and_then(|()| file.sync_all()).map_err(io)?;
+        std::fs::rename(&new, path).map_err(io)?;
+        if let Some(directory) = path.parent() {
+            File::open(directory).and_then(|d| d.sync_all()).map_err(io)?;
+        }
+        Ok(Self::new(&key))
+    }
+
+    /// Seals for a context; the same context opens it, so that sealed values cannot be swapped.
+    pub fn seal(&self, context: &str, clear: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let mut nonce = [0u8; NONCE];
+        getrandom::fill(&mut nonce).map_err(|_| VaultError::Random)?;
+        let payload = Payload { msg: clear, aad: context.as_bytes() };
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| VaultError::TooLong)?;
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// The clear value, or `None` if key or context is another or the bytes were altered.
+    pub fn open(&self, context: &str, sealed: &[u8]) -> Option<SecretBytes> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
+        let payload = Payload { msg: sealed, aad: context.as_bytes() };
+        self.cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(SecretBytes::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_value_opens_only_unaltered_in_its_own_context() {
+        let vault = Vault::new(&[7; KEY]);
+        let mut sealed = vault.seal("a", b"secret").unwrap();
+        assert_eq!(vault.open("a", &sealed).unwrap().expose(), b"secret");
+        assert!(vault.open("b", &sealed).is_none());
+        assert!(Vault::new(&[8; KEY]).open("a", &sealed).is_none());
+        *sealed.last_mut().unwrap() ^= 1;
+        assert!(vault.open("a", &sealed).is_none());
+        assert!(vault.open("a", b"short").is_none());
+    }
+
+    #[test]
+    fn the_fallback_key_is_made_once_and_must_stay_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sealing.key");
+        let sealed = Vault::find(None, &path).unwrap().seal("x", b"y").unwrap();
+        assert!(Vault::find(None, &path).unwrap().open("x", &sealed).is_some());
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(Vault::find(None, &path), Err(VaultError::Open(_))));
+    }
+
+    #[test]
+    fn the_credential_is_preferred() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(CREDENTIAL), [1u8; KEY]).unwrap();
+        let fallback = dir.path().join("sealing.key");
+        let vault = Vault::find(Some(dir.path()), &fallback).unwrap();
+        assert!(!fallback.exists());
+        assert!(Vault::new(&[1; KEY]).open("x", &vault.seal("x", b"y").unwrap()).is_some());
+        std::fs::write(dir.path().join(CREDENTIAL), [1u8; 31]).unwrap();
+        assert!(matches!(Vault::find(Some(dir.path()), &fallback), Err(VaultError::Length(_))));
+    }
+}

@@ -1,0 +1,416 @@
+//! A whole point of sale on one machine: private bus, simulated acquirer, reader and keypad, and the shipped daemon.
+//!
+//! Everything is a process of its own behind a socket, a pty or an input device; dropping the rig ends them all. Where
+//! the kernel has no uinput, the keypad's input device is faked below the daemon's system calls (`rig/fake_evdev.c`).
+
+#![allow(dead_code, reason = "each test file uses its own part of the rig")]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub const SMARTPOSD: &str = env!("CARGO_BIN_EXE_smartposd");
+pub const POSCTL: &str = env!("CARGO_BIN_EXE_posctl");
+pub const SIM: &str = env!("CARGO_BIN_EXE_smartpos-sim");
+
+/// The two halves of the simulated acquirer's test master key 0123456789ABCDEFFEDCBA9876543210.
+pub const COMPONENTS: [&str; 2] = ["A1B2C3D4E5F60718293A4B5C6D7E8F90", "A09186B36C5DCAF7D7E6F1C41B2ABD80"];
+
+/// The card number of the simulated UnionPay card, and its PIN.
+pub const PAN: &str = "6200000000000000018";
+pub const PIN: &str = "123456";
+
+/// How long anything on the rig may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Waits for a condition without sleeping for a fixed time; panics with `what` when it does not come.
+pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        pause();
+    }
+}
+
+/// Gives the other processes a turn between two probes.
+fn pause() {
+    let nobody = UnixDatagram::unbound().unwrap();
+    nobody.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    let _ = nobody.recv(&mut [0u8; 1]);
+}
+
+/// Says that a test could not run here, in the form that the test script counts.
+pub fn skip(test: &str, why: &str) {
+    eprintln!("skipped: {test}: {why}");
+}
+
+pub struct Process(pub Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What the daemon needs to differ from the usual.
+#[derive(Default)]
+pub struct Setup {
+    /// More lines for the acquirer profile.
+    pub profile: String,
+    /// More arguments for `smartpos-sim acquirer`.
+    pub acquirer: Vec<String>,
+    /// More arguments for `smartpos-sim reader`.
+    pub reader: Vec<String>,
+    /// More lines for smartposd.toml, before its tables.
+    pub config: String,
+}
+
+pub struct Rig {
+    pub dir: tempfile::TempDir,
+    pub bus_address: String,
+    pub acquirer_address: String,
+    notify: UnixDatagram,
+    daemon: Option<Process>,
+    acquirer: Option<Process>,
+    /// What the bus carried, if it is watched.
+    pub monitor: Option<Process>,
+    reader: Process,
+    keypad: Process,
+    bus: Process,
+    setup: Setup,
+}
+
+impl Rig {
+    /// Starts all but the daemon; `None` (and a line that is counted) where something is missing.
+    pub fn new(test: &str, setup: Setup) -> Option<Self> {
+        let Some(dbus) = which("dbus-daemon") else {
+            skip(test, "no dbus-daemon; install the package dbus");
+            return None;
+        };
+        let dir = tempfile::Builder::new().prefix("smartpos-rig").tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let (bus, bus_address) = start_bus(&dbus, dir.path());
+        let acquirer_arguments = [
+            "--listen", "127.0.0.1:0", "--terminal", "99000001", "--merchant", "999000000000001",
+        ];
+        let mut acquirer = Command::new(SIM);
+        acquirer.arg("acquirer").args(acquirer_arguments).args(&setup.acquirer);
+        acquirer.arg("--ledger").arg(at("ledger.jsonl")).arg("--control").arg(at("acquirer.sock"));
+        acquirer.arg("--capture").arg(at("wire.log"));
+        let (acquirer, acquirer_address) = spawn_ready(acquirer);
+        let mut reader = Command::new(SIM);
+        reader.arg("reader").arg("--link").arg(at("ttyReader")).arg("--control").arg(at("reader.sock")).args(&setup.reader);
+        let (reader, _) = spawn_ready(reader);
+        let mut keypad = Command::new(SIM);
+        keypad.arg("keypad").arg("--socket").arg(at("keys.sock")).arg("--control").arg(at("keypad.sock"));
+        let (keypad, _) = spawn_ready(keypad);
+        let notify = UnixDatagram::bind(at("notify.sock")).unwrap();
+        notify.set_read_timeout(Some(PATIENCE)).unwrap();
+        let rig = Self {
+            bus_address,
+            acquirer_address,
+            notify,
+            daemon: None,
+            acquirer: Some(acquirer),
+            monitor: None,
+            reader,
+            keypad,
+            bus,
+            setup,
+            dir,
+        };
+        rig.write_config();
+        Some(rig)
+    }
+
+    /// A rig whose daemon runs, with keys, supervisor and operator, signed in and ready.
+    pub fn ready(test: &str, setup: Setup) -> Option<Self> {
+        let mut rig = Self::new(test, setup)?;
+        rig.start_daemon();
+        rig.provision();
+        rig.wait_terminal("ready");
+        Some(rig)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write_config(&self) {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/host/profiles");
+        let own = self.path("profiles");
+        fs::create_dir_all(&own).unwrap();
+        let profile = format!(
+            "base = \"unionpay-example\"\naddresses = [\"{}\"]\n[limits]\npin_above = 0\n[timers]\nanswer = 2\n{}",
+            self.acquirer_address, self.setup.profile
+        );
+        fs::write(own.join("rig.toml"), profile).unwrap();
+        let config = format!(
+            "terminal_id = \"99000001\"\nmerchant_id = \"999000000000001\"\nprofile = \"rig\"\n\
+             profile_dirs = [{shipped:?}, {own:?}]\nstate_dir = {:?}\nlanguage = \"en\"\n{}\n\
+             [reader]\npath = {:?}\n[keypad]\npath = {:?}\n",
+            self.path("state"),
+            self.setup.config,
+            self.path("ttyReader"),
+            self.path("event0"),
+        );
+        fs::write(self.path("smartposd.toml"), config).unwrap();
+        // The path has to exist as a file, so that the daemon finds something to open.
+        fs::write(self.path("event0"), "").unwrap();
+    }
+
+    /// Starts the daemon and waits for `READY=1`.
+    pub fn start_daemon(&mut self) {
+        self.launch_daemon();
+        self.wait_notify("READY=1");
+    }
+
+    /// Starts the daemon without waiting.
+    pub fn launch_daemon(&mut self) {
+        let log = File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
+        let mut command = Command::new(SMARTPOSD);
+        command.arg("--config").arg(self.path("smartposd.toml")).arg("--bus").arg(&self.bus_address);
+        command.env("NOTIFY_SOCKET", self.path("notify.sock")).stderr(log).stdin(Stdio::null());
+        command.env("LD_PRELOAD", fake_evdev());
+        command.env("FAKE_EVDEV", format!("{}={}", self.path("event0").display(), self.path("keys.sock").display()));
+        self.daemon = Some(Process(command.spawn().unwrap()));
+    }
+
+    pub fn wait_notify(&self, wanted: &str) {
+        let mut buffer = [0u8; 512];
+        loop {
+            let n = self.notify.recv(&mut buffer).unwrap_or_else(|e| panic!("{wanted} did not come ({e}):\n{}", self.log()));
+            if String::from_utf8_lossy(&buffer[..n]).lines().any(|l| l == wanted) {
+                return;
+            }
+        }
+    }
+
+    pub fn daemon_pid(&self) -> u32 {
+        self.daemon.as_ref().unwrap().0.id()
+    }
+
+    /// `kill -9`.
+    pub fn kill_daemon(&mut self) {
+        self.daemon = None;
+        // Notices of the killed one must not be taken for the next one's.
+        self.notify.set_nonblocking(true).unwrap();
+        while self.notify.recv(&mut [0u8; 512]).is_ok() {}
+        self.notify.set_nonblocking(false).unwrap();
+    }
+
+    /// Ends the daemon as the service manager would.
+    pub fn stop_daemon(&mut self) {
+        if let Some(daemon) = &mut self.daemon {
+            let pid = nix::unistd::Pid::from_raw(daemon.0.id().try_into().unwrap());
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+            assert!(daemon.0.wait().unwrap().success(), "the daemon did not end well:\n{}", self.log());
+        }
+        self.kill_daemon();
+    }
+
+    pub fn stop_acquirer(&mut self) {
+        self.acquirer = None;
+    }
+
+    /// Sets the supervisor, loads both key components, signs the operator in.
+    pub fn provision(&self) {
+        self.posctl_with_secret(&["operator", "set", "01", "--role", "supervisor"], "271828");
+        self.posctl_with_secret(&["operator", "sign-in", "01"], "271828");
+        for (index, component) in ["1", "2"].iter().zip(COMPONENTS) {
+            let who = format!("custodian-{index}");
+            self.posctl_with_component(&["keys", "load", "--component", index, "--custodian", &who], &component);
+        }
+    }
+
+    fn posctl_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(POSCTL);
+        command.arg("--bus").arg(&self.bus_address).args(arguments).env("LC_ALL", "C.UTF-8");
+        command
+    }
+
+    /// Runs posctl and gives its output, whatever its exit code.
+    pub fn posctl(&self, arguments: &[&str]) -> Output {
+        self.posctl_command(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs posctl with `--json`, which must succeed.
+    pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.posctl(&[&["--json"], arguments].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "posctl {arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("posctl {arguments:?}: {e}: {text}"))
+    }
+
+    fn posctl_with_secret(&self, arguments: &[&str], secret: &str) {
+        self.posctl_with_fd(arguments, "--password-fd", secret);
+    }
+
+    fn posctl_with_component(&self, arguments: &[&str], secret: &str) {
+        self.posctl_with_fd(arguments, "--component-fd", secret);
+    }
+
+    fn posctl_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) {
+        use std::io::Write;
+        let mut command = self.posctl_command(arguments);
+        command.args([flag, "0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        writeln!(child.stdin.take().unwrap(), "{secret}").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "posctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Waits until the terminal is in this state.
+    pub fn wait_terminal(&self, state: &str) {
+        eventually(&format!("terminal {state}; log:\n{}", self.log()), || {
+            (self.json(&["status"])["terminal"]["state"] == state).then_some(())
+        });
+    }
+
+    pub fn acquirer_order(&self, order: &str) -> String {
+        order_to("acquirer", &self.path("acquirer.sock"), order)
+    }
+
+    pub fn reader_order(&self, order: &str) -> String {
+        order_to("reader", &self.path("reader.sock"), order)
+    }
+
+    pub fn keypad_order(&self, order: &str) -> String {
+        order_to("keypad", &self.path("keypad.sock"), order)
+    }
+
+    /// The acquirer's own account of what cardholders were charged.
+    pub fn ledger(&self) -> serde_json::Value {
+        serde_json::from_str(self.acquirer_order("ledger").trim()).unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+
+    /// A sale by posctl, its prompts answered as a customer would: card, PIN, card away.
+    pub fn sell(&self, amount: &str, key: &str) -> Sale {
+        let sale = self.begin_sale(amount, key);
+        sale.wait_prompt("present-card");
+        self.reader_order("card in");
+        sale.wait_prompt("enter-pin");
+        self.keypad_order(&format!("type {PIN} enter"));
+        sale
+    }
+
+    pub fn begin_sale(&self, amount: &str, key: &str) -> Sale {
+        let mut command = self.posctl_command(&["--json", "sale", amount, "--key", key]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Sale::follow(command.spawn().unwrap())
+    }
+}
+
+/// A `posctl --json sale` under way: one JSON object a line.
+pub struct Sale {
+    child: Process,
+    lines: Arc<Mutex<Vec<serde_json::Value>>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Sale {
+    fn follow(mut child: Child) -> Self {
+        let out: ChildStdout = child.stdout.take().unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if let Ok(value) = serde_json::from_str(&line) {
+                    kept.lock().unwrap().push(value);
+                }
+            }
+        });
+        Self { child: Process(child), lines, reader: Some(reader) }
+    }
+
+    pub fn lines(&self) -> Vec<serde_json::Value> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    pub fn wait_prompt(&self, word: &str) {
+        eventually(&format!("prompt {word}"), || {
+            let lines = self.lines();
+            assert!(
+                !lines.iter().any(|l| l["event"] == "finished"),
+                "the sale ended before the prompt {word}: {lines:?}"
+            );
+            lines.iter().any(|l| l["event"] == "prompt" && l["prompt"] == word).then_some(())
+        });
+    }
+
+    /// Waits for the end and gives the last line, the result.
+    pub fn result(mut self) -> serde_json::Value {
+        eventually("the end of the sale", || self.child.0.try_wait().unwrap());
+        self.reader.take().unwrap().join().unwrap();
+        let mut errors = String::new();
+        if let Some(mut stderr) = self.child.0.stderr.take() {
+            stderr.read_to_string(&mut errors).unwrap();
+        }
+        self.lines().last().cloned().unwrap_or_else(|| panic!("no result: {errors}"))
+    }
+}
+
+fn which(name: &str) -> Option<PathBuf> {
+    ["/usr/bin", "/bin", "/usr/sbin"].iter().map(|d| Path::new(d).join(name)).find(|p| p.exists())
+}
+
+fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
+    let address = format!("unix:path={}", dir.join("bus").display());
+    let config = format!(
+        "<busconfig><type>custom</type><listen>{address}</listen><auth>EXTERNAL</auth>\
+         <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
+         <allow own=\"*\"/></policy></busconfig>"
+    );
+    let file = dir.join("bus.conf");
+    fs::write(&file, config).unwrap();
+    let mut command = Command::new(dbus);
+    command.arg(format!("--config-file={}", file.display())).args(["--nofork", "--print-address"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(!line.is_empty(), "dbus-daemon did not start");
+    (Process(child), address)
+}
+
+/// Starts a simulator and waits for its line `ready WHERE`.
+fn spawn_ready(mut command: Command) -> (Process, String) {
+    let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let place = line.trim().strip_prefix("ready").unwrap_or_else(|| panic!("{command:?} said {line:?}"));
+    (Process(child), place.trim().to_owned())
+}
+
+fn order_to(simulator: &str, socket: &Path, order: &str) -> String {
+    let output = Command::new(SIM).arg(simulator).arg("--send").arg(socket).arg(order).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{simulator} {order:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// Builds the input-device fake once for all tests.
+fn fake_evdev() -> PathBuf {
+    static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/fake_evdev.c");
+            let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fake_evdev-{}.so", std::process::id()));
+            let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&out).arg(&source).status();
+            assert!(built.is_ok_and(|s| s.success()), "cc could not build {}", source.display());
+            out
+        })
+        .clone()
+}

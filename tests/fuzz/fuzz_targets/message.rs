@@ -1,0 +1,4 @@
+//! See `targets::message`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::message(input));

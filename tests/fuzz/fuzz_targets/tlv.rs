@@ -1,0 +1,4 @@
+//! See `targets::tlv`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::tlv(input));

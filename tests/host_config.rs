@@ -1,0 +1,190 @@
+//! The daemon's configuration: shipped files load, profile files are laid over each other, mistakes are named.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop at once")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use smartpos::app::config::{self, Config, ConfigError, Journal};
+use smartpos::domain::prompt::Language;
+
+const SHIPPED_PROFILE: &str = include_str!("../src/host/profiles/unionpay-example.toml");
+const SHIPPED_CONFIG: &str = include_str!("../debian/smartposd.toml");
+
+/// A machine's `/usr/share` and `/etc` in miniature.
+struct Machine {
+    root: tempfile::TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self { root: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(machine.path("share")).unwrap();
+        std::fs::create_dir(machine.path("etc")).unwrap();
+        machine.write("share/unionpay-example.toml", SHIPPED_PROFILE);
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Writes a configuration and gives its path.
+    fn config(&self, text: &str) -> PathBuf {
+        let dirs = format!("profile_dirs = [{:?}, {:?}]\n", self.path("share"), self.path("etc"));
+        let path = self.path("smartposd.toml");
+        std::fs::write(&path, dirs + text).unwrap();
+        path
+    }
+
+    fn load(&self, text: &str) -> Result<Config, Vec<String>> {
+        let path = self.config(text);
+        config::load(&path).map_err(|error| match error {
+            ConfigError::Refused(complaints) => complaints
+                .iter()
+                .map(|complaint| complaint.to_string().replace(self.root.path().to_str().unwrap(), ""))
+                .collect(),
+            ConfigError::Unreadable { .. } => panic!("{error}"),
+        })
+    }
+}
+
+const USUAL: &str = "terminal_id = \"99000001\"\nmerchant_id = \"999000000000001\"\nprofile = \"unionpay-example\"\n";
+
+#[test]
+fn the_shipped_configuration_loads_as_it_is() {
+    let machine = Machine::new();
+    let config = machine.load(SHIPPED_CONFIG).unwrap();
+    assert_eq!(config.terminal_id.as_str(), "99000001");
+    assert_eq!((config.reader.path, config.reader.baud_max, config.keypad.path), (None, 460_800, None));
+    assert_eq!(config.state_dir, Path::new("/var/lib/smartposd"));
+    assert!(config.operator_required && !config.confirm_amount);
+    assert_eq!((config.language, config.journal), (Language::Zh, Journal::Auto));
+    assert_eq!(config.profile_files, [machine.path("share/unionpay-example.toml")]);
+}
+
+#[test]
+fn every_setting_of_the_shipped_configuration_may_be_given() {
+    let machine = Machine::new();
+    let text = ["licence =", "serial =", "state_dir ="]
+        .iter()
+        .fold(SHIPPED_CONFIG.to_owned(), |text, key| text.replace(&format!("# {key}"), key));
+    assert_eq!(text.len(), SHIPPED_CONFIG.len() - 6, "a commented setting was renamed");
+    let config = machine.load(&text).unwrap();
+    assert_eq!(config.device.as_deref(), Some("000000000001"));
+}
+
+#[test]
+fn a_file_in_etc_is_laid_over_the_shipped_one() {
+    let machine = Machine::new();
+    machine.write("etc/unionpay-example.toml", "[timers]\nanswer = 20\n");
+    let config = machine.load(USUAL).unwrap();
+    assert_eq!(config.profile.timers.answer, Duration::from_secs(20));
+    assert_eq!(config.profile_files.len(), 2);
+}
+
+#[test]
+fn a_profile_may_stand_on_another() {
+    let machine = Machine::new();
+    machine.write("etc/bank.toml", "base = \"unionpay-example\"\n[timers]\nanswer = 25\n");
+    machine.write("etc/branch.toml", "base = \"bank\"\naddresses = [\"branch:1\"]\n");
+    let config = machine.load(&USUAL.replace("unionpay-example", "branch")).unwrap();
+    assert_eq!(config.profile.timers.answer, Duration::from_secs(25));
+    assert_eq!(config.profile.addresses[0].to_string(), "branch:1");
+    let names: Vec<_> = config.profile_files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["unionpay-example.toml", "bank.toml", "branch.toml"]);
+}
+
+#[test]
+fn profiles_that_stand_on_each_other_are_refused() {
+    let machine = Machine::new();
+    machine.write("etc/a.toml", "base = \"b\"\n");
+    machine.write("etc/b.toml", "base = \"a\"\n");
+    assert_eq!(
+        machine.load(&USUAL.replace("unionpay-example", "a")).unwrap_err(),
+        ["/etc/b.toml:1: `base` goes round or too deep (a on b on a); remove one"]
+    );
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_refused_with_those_that_are() {
+    let machine = Machine::new();
+    assert_eq!(
+        machine.load(&USUAL.replace("example", "exampel")).unwrap_err(),
+        ["/smartposd.toml:4: profile \"unionpay-exampel\" is not in /share or /etc; there is: unionpay-example"]
+    );
+}
+
+#[test]
+fn complaints_of_the_profile_come_with_those_of_the_configuration() {
+    let machine = Machine::new();
+    machine.write("etc/unionpay-example.toml", "[timers]\nanswer = 0\n");
+    assert_eq!(
+        machine.load(&format!("{USUAL}colour = 1\n")).unwrap_err(),
+        [
+            "/smartposd.toml:5: unknown setting `colour`; write one of: terminal_id, merchant_id, licence, serial, profile, \
+             profile_dirs, state_dir, operator_required, confirm_amount, language, journal, reader, keypad",
+            "/etc/unionpay-example.toml:2: `timers.answer` is 0; write 5 to 60 seconds",
+        ]
+    );
+}
+
+#[test]
+fn mistakes_in_the_configuration_are_named() {
+    let machine = Machine::new();
+    let text = "terminal_id = \"1\"\nprofile = \"../x\"\nserial = \"\"\nlanguage = \"fr\"\njournal = \"syslog\"\nstate_dir = \"var\"\n\
+                [reader]\npath = \"ttyS0\"\nbaud_max = 100000\n[keypad]\npaht = \"auto\"\n";
+    assert_eq!(
+        machine.load(text).unwrap_err(),
+        [
+            "/smartposd.toml:1: `merchant_id` is missing; write merchant_id = \"999000000000001\" as the acquirer gave it",
+            "/smartposd.toml:2: `terminal_id` is \"1\"; write the 8 letters or digits the acquirer gave",
+            "/smartposd.toml:3: `profile` is \"../x\"; write a name of small letters, digits, - and _",
+            "/smartposd.toml:4: `serial` is \"\"; write up to 32 letters or digits",
+            "/smartposd.toml:5: `language` is \"fr\"; write one of: zh, en",
+            "/smartposd.toml:6: `journal` is \"syslog\"; write one of: auto, journald, stderr",
+            "/smartposd.toml:7: `state_dir` is \"var\"; write a path that begins with /",
+            "/smartposd.toml:9: `reader.path` is \"ttyS0\"; write \"auto\" or a path that begins with /dev/",
+            "/smartposd.toml:10: `reader.baud_max` is 100000; write one of: 9600, 57600, 115200, 230400, 460800, 921600",
+            "/smartposd.toml:12: unknown setting `keypad.paht`; did you mean `path`?",
+        ]
+    );
+}
+
+#[test]
+fn a_profile_that_wants_licence_and_serial_gets_them_or_says_so() {
+    let machine = Machine::new();
+    machine.write("etc/unionpay-example.toml", "[message]\ndevice_info = true\n");
+    assert_eq!(
+        machine.load(&format!("{USUAL}licence = \"0000\"\n")).unwrap_err(),
+        ["/smartposd.toml:4: `serial` is missing, and the profile unionpay-example wants it at sign-in \
+          (message.device_info); write serial = \"…\""]
+    );
+    let config = machine.load(&format!("{USUAL}licence = \"0000\"\nserial = \"00000001\"\n")).unwrap();
+    assert_eq!(config.identity().device.as_deref(), Some("000000000001"));
+}
+
+#[test]
+fn check_looks_at_the_certificate_file_too() {
+    let machine = Machine::new();
+    let ca = machine.path("ca.pem");
+    machine.write("etc/unionpay-example.toml", &format!("[tls]\nmode = \"pinned-ca\"\nca = {ca:?}\n"));
+    let path = machine.config(USUAL);
+    let complaints = config::check(&path).unwrap_err();
+    assert!(complaints[0].starts_with(&format!("{}: No such file", ca.display())), "{complaints:?}");
+    machine.write("ca.pem", "DER bytes");
+    assert!(config::check(&path).unwrap_err()[0].contains("no PEM certificate"));
+    machine.write("ca.pem", "-----BEGIN CERTIFICATE-----\n");
+    let summary = config::check(&path).unwrap();
+    assert!(summary.contains("host      127.0.0.1:5610 (TLS, pinned authority)"), "{summary}");
+}
+
+#[test]
+fn a_configuration_that_is_not_there_says_what_to_do() {
+    let error = config::load(Path::new("/nonexistent/smartposd.toml")).unwrap_err();
+    assert!(error.to_string().starts_with("/nonexistent/smartposd.toml: No such file"), "{error}");
+    assert!(error.to_string().ends_with("write one, or name another with --config"), "{error}");
+}

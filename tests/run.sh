@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Everything that must hold. Ends with: N passed, N failed, N skipped
+set -u
+cd "$(dirname "$0")/.."
+bash tests/install.sh dbus gcc libc6-dev systemd libnfc-bin python3-venv python3-dbus polkitd strace \
+    qemu-system-x86 busybox-static cpio kmod || echo "run: some packages could not be installed; what needs them is skipped" >&2
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+passed=0 failed=0 skipped=0 failures=()
+
+# One check by its exit code.
+check() {
+    local name=$1; shift
+    echo "--- $name"
+    if "$@" >"$out/log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1)); failures+=("$name"); tail -n 60 "$out/log"
+    fi
+}
+
+check "format" cargo fmt --check
+check "lints" cargo clippy --quiet --all-targets -- -D warnings
+check "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib
+
+echo "--- tests"
+cargo test --quiet --no-fail-fast -- --show-output >"$out/tests" 2>&1
+status=$?
+counts=$(grep -E '^test result:' "$out/tests" || true)
+ran=$(echo "$counts" | grep -oE '[0-9]+ passed' | awk '{s+=$1} END {print s+0}')
+broke=$(echo "$counts" | grep -oE '[0-9]+ failed' | awk '{s+=$1} END {print s+0}')
+left=$(grep -c '^skipped: ' "$out/tests" || true)
+if [ "$status" -ne 0 ] && [ "$broke" -eq 0 ]; then broke=1; fi
+if [ "$broke" -gt 0 ]; then failures+=("tests"); grep -vE '^(test .* ok|skipped: )' "$out/tests" | tail -n 200; fi
+grep '^skipped: ' "$out/tests" || true
+passed=$((passed + ran - left)) failed=$((failed + broke)) skipped=$((skipped + left))
+
+check "demo: sign in and sell" bash tests/demo.sh
+if grep -q '^demo: approved ' "$out/log"; then grep '^demo: ' "$out/log"; fi
+
+echo "--- keypad on a real kernel input device"
+if bash tests/rig/evdev-vm.sh >"$out/log" 2>&1; then :; else tail -n 40 "$out/log"; fi
+line=$(grep -E '^evdev-vm: [0-9]+ passed, [0-9]+ failed' "$out/log" | tail -n1)
+if [ -n "$line" ]; then
+    echo "$line"
+    passed=$((passed + $(echo "$line" | grep -oE '[0-9]+ passed' | cut -d' ' -f1)))
+    vm_failed=$(echo "$line" | grep -oE '[0-9]+ failed' | cut -d' ' -f1)
+    failed=$((failed + vm_failed)); [ "$vm_failed" -eq 0 ] || failures+=("evdev-vm")
+elif grep -q '^skipped: ' "$out/log"; then
+    grep '^skipped: ' "$out/log"; skipped=$((skipped + 1))
+else
+    failed=$((failed + 1)); failures+=("evdev-vm")
+fi
+
+[ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

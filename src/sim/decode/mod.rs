@@ -145,7 +145,7 @@ fn messages(input: &[u8]) -> Result<Vec<Zeroizing<Vec<u8>>>, String> {
     if lines.is_empty() {
         return Err("nothing to decode; give a message in hexadecimal digits".to_owned());
     }
-    if lines.iter().all(|line| captured(line)) {
+    if lines.iter().all(captured) {
         return lines.iter().map(|line| unhex(line.rsplit(' ').next().unwrap_or_default())).collect();
     }
     Ok(vec![unhex(text)?])

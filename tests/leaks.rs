@@ -198,7 +198,8 @@ fn no_secret_is_left_behind_or_said_aloud() {
     for said in ["OperatorSignIn", "LoadComponent", "Finished", "order-4", "620000******0018"] {
         assert!(
             holds(&record, said.as_bytes())
-                || holds(&fs::read(rig.path("state/smartpos.db")).unwrap_or_default(), said.as_bytes()),
+                || holds(&fs::read(rig.path("state/pos.db")).unwrap_or_default(), said.as_bytes())
+                || holds(&fs::read(rig.path("state/pos.db-wal")).unwrap_or_default(), said.as_bytes()),
             "nothing recorded of {said}"
         );
     }

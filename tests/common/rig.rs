@@ -153,7 +153,7 @@ impl Rig {
         let own = self.path("profiles");
         fs::create_dir_all(&own).unwrap();
         let profile = format!(
-            "base = \"unionpay-example\"\naddresses = [\"{}\"]\n[limits]\npin_above = 0\n[timers]\nanswer = 2\n{}",
+            "base = \"unionpay-example\"\naddresses = [\"{}\"]\n[limits]\npin_above = 0\n[timers]\nanswer = 5\n{}",
             self.acquirer_address, self.setup.profile
         );
         fs::write(own.join("rig.toml"), profile).unwrap();

@@ -104,7 +104,7 @@ mod tests {
                 COUNTER => 2,
                 _ => n + 1,
             };
-            writer.put(tag, &vec![n as u8 * 29 + 3; length]);
+            writer.put(tag, &vec![(n as u8).wrapping_mul(29).wrapping_add(3); length]);
         }
         writer.put(Tag(0x9F26), arqc);
         writer.finish().to_vec()

@@ -83,7 +83,7 @@ fn unionpay(key: &[u8], covered: &[u8]) -> Vec<u8> {
 fn retail(key: &[u8], covered: &[u8]) -> Vec<u8> {
     let left = des::Des::new_from_slice(&key[..8]).unwrap();
     let right = des::Des::new_from_slice(&key[8..]).unwrap();
-    let mut block = [0u8; 8].into();
+    let mut block: des::cipher::Block<des::Des> = [0u8; 8].into();
     for chunk in covered.chunks(8) {
         let chain: &mut [u8] = &mut block;
         chain.iter_mut().zip(chunk).for_each(|(a, b)| *a ^= b);
@@ -227,7 +227,7 @@ mod hand {
     }
 
     fn two(n: usize) -> u8 {
-        ((n / 10 % 10) << 4 | n % 10) as u8
+        (((n / 10 % 10) << 4) | (n % 10)) as u8
     }
 
     pub fn pack(s: &Sale) -> Option<Vec<u8>> {

@@ -101,7 +101,7 @@ impl Pair {
 pub fn in_turn<A, B>(rounds: u32, times: u32, mut product: impl FnMut() -> A, mut floor: impl FnMut() -> B) -> Pair {
     let mut pair = Pair::default();
     for _ in 0..rounds {
-        let mut each = |work: &mut dyn FnMut()| {
+        let each = |work: &mut dyn FnMut()| {
             let begin = std::time::Instant::now();
             for _ in 0..times {
                 work();

@@ -25,7 +25,8 @@ fail() { echo "demo: $*" >&2; tail -n 30 "$run"/*.log >&2 || true; exit 1; }
 # Waits for a condition, at most 30 s.
 until_true() {
     local what=$1; shift
-    for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done
+    local end=$((SECONDS + 30))
+    while [ $SECONDS -lt $end ]; do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done
     fail "waited in vain for $what"
 }
 
@@ -33,7 +34,7 @@ say "start a private bus"
 bus=unix:path=$run/bus
 cat > "$run/bus.conf" <<X
 <busconfig><type>custom</type><listen>$bus</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*"/><allow own="*"/></policy></busconfig>
+<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy></busconfig>
 X
 dbus-daemon --config-file="$run/bus.conf" --nofork 2>"$run/bus.log" & pids+=($!)
 until_true "the bus" test -S "$run/bus"

@@ -5,5 +5,6 @@ pub mod config;
 pub mod core_loop;
 pub mod journal;
 pub mod password;
+pub mod posctl;
 pub mod service;
 pub mod watchdog;

@@ -8,7 +8,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::app::config::{self, Config, ConfigError};
+use crate::app::config::Config;
 use crate::app::core_loop::{Core, CoreError, Inlets, Parts, Wires};
 use crate::app::watchdog::{self, Progress};
 use crate::bus::authority::Authority;
@@ -29,8 +29,8 @@ use crate::store::{Store, StoreError};
 
 /// What the command line and the service manager decide.
 pub struct Options {
-    /// The configuration file.
-    pub config: PathBuf,
+    /// The configuration.
+    pub config: Config,
     /// Which bus.
     pub bus: BusAddress,
     /// Who may call.
@@ -42,9 +42,6 @@ pub struct Options {
 /// Why the daemon could not start or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// The configuration is not acceptable.
-    #[error("{0}")]
-    Config(#[from] ConfigError),
     /// The state directory cannot be made.
     #[error("{path}: {source}")]
     StateDirectory {
@@ -90,7 +87,7 @@ const UPDATES: usize = 1024;
 
 /// Runs the daemon until it is told to stop.
 pub async fn run(options: Options) -> Result<(), ServiceError> {
-    let config = config::load(&options.config)?;
+    let config = options.config;
     let (core, inlets, outlets) = assemble(&config, options.credentials.as_deref())?;
     let progress = Progress::default();
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use smartpos::app::config::DEFAULT_PATH;
+use smartpos::app::config::{self, DEFAULT_PATH, Journal};
 use smartpos::app::journal::{self, Sink};
 use smartpos::app::service::{Options, run};
 use smartpos::bus::BusAddress;
@@ -27,32 +27,31 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    // systemd says so when stderr is the journal; everywhere else a person reads stderr.
-    let sink = if std::env::var_os("JOURNAL_STREAM").is_some() { Sink::Journald } else { Sink::Stderr };
-    if let Err(error) = journal::start(sink) {
-        eprintln!("smartposd: journal: {error}");
-        return ExitCode::FAILURE;
-    }
-    let authority = match &arguments.bus {
-        Some(_) if !arguments.polkit => Authority::SameUser { uid: nix::unistd::geteuid().as_raw() },
-        _ => Authority::Polkit,
-    };
-    let bus = arguments.bus.as_deref().map_or(BusAddress::System, BusAddress::from_argument);
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("smartposd: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let ended = runtime.block_on(run(Options { config: arguments.config, bus, authority, credentials }));
-    match ended {
+    match start(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("smartposd: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let config = config::load(&arguments.config)?;
+    // systemd says so when stderr is the journal; everywhere else a person reads stderr.
+    let journald = match config.journal {
+        Journal::Auto => std::env::var_os("JOURNAL_STREAM").is_some(),
+        Journal::Journald => true,
+        Journal::Stderr => false,
+    };
+    journal::start(if journald { Sink::Journald } else { Sink::Stderr })?;
+    let authority = match &arguments.bus {
+        Some(_) if !arguments.polkit => Authority::SameUser { uid: nix::unistd::geteuid().as_raw() },
+        _ => Authority::Polkit,
+    };
+    let bus = arguments.bus.as_deref().map_or(BusAddress::System, BusAddress::from_argument);
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run(Options { config, bus, authority, credentials }))?;
+    Ok(())
 }

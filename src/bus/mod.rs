@@ -16,6 +16,7 @@ use crate::engine::snapshot::Snapshot;
 
 pub mod authority;
 mod callers;
+pub mod client;
 mod device;
 mod diagnosis;
 pub mod error;

@@ -109,17 +109,17 @@ impl Publisher {
         let keys = (Keys { gate: was.clone() }, Keys { gate: is.clone() });
         let reader = (Reader { gate: was.clone() }, Reader { gate: is.clone() });
         let keypad = (Keypad { gate: was.clone() }, Keypad { gate: is.clone() });
-        messages.extend(self.changes(names::ROOT, &root).await?);
-        messages.extend(self.changes(names::TERMINAL, &terminal).await?);
-        messages.extend(self.changes(names::TERMINAL, &keys).await?);
-        messages.extend(self.changes(names::READER, &reader).await?);
-        messages.extend(self.changes(names::KEYPAD, &keypad).await?);
         for (id, view) in &new.transactions {
             let Some(before) = self.last.transactions.get(id).filter(|b| !Arc::ptr_eq(b, view)) else { continue };
             let old = Transaction { gate: was.clone(), first: before.clone() };
             let new = Transaction { gate: is.clone(), first: view.clone() };
             messages.extend(self.changes(&transaction_path(*id), &(old, new)).await?);
         }
+        messages.extend(self.changes(names::TERMINAL, &terminal).await?);
+        messages.extend(self.changes(names::TERMINAL, &keys).await?);
+        messages.extend(self.changes(names::READER, &reader).await?);
+        messages.extend(self.changes(names::KEYPAD, &keypad).await?);
+        messages.extend(self.changes(names::ROOT, &root).await?);
         Ok(())
     }
 

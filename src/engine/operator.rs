@@ -11,6 +11,7 @@ use crate::domain::secret::SecretBytes;
 use crate::domain::time::Instant;
 use crate::engine::action::Action;
 use crate::engine::command::{CommandId, Refusal, RefusalKind, Reply};
+use crate::engine::devices::usable;
 use crate::engine::machine::Engine;
 use crate::engine::record::{OperatorRecord, Record};
 use crate::engine::settings::{ENTRY_WAIT, MAX_PASSWORD_TRIES, PASSWORD_WAIT, SUPERVISOR_WAIT};
@@ -212,7 +213,7 @@ impl Engine {
         if let Err(refusal) = self.passwords_free().and_then(|()| self.supervisor_exists()) {
             return self.refuse(id, refusal);
         }
-        if self.keypad_taken() || self.keypad.state != crate::domain::device::DeviceState::Ready {
+        if self.keypad_taken() || !usable(self.keypad.state) {
             let text = format!("the keypad is {}", self.keypad.state);
             return self.refuse(id, Refusal::because(RefusalKind::WrongState, Cause::H05, text));
         }

@@ -27,7 +27,6 @@
 use crate::domain::amount::Money;
 use crate::domain::card::{CardRead, TapFailure, TapRequest};
 use crate::domain::cause::Cause;
-use crate::domain::device::DeviceState;
 use crate::domain::host::ReversalRequest;
 use crate::domain::ids::TransactionId;
 use crate::domain::outcome::{Outcome, TransactionState};
@@ -36,6 +35,7 @@ use crate::domain::secret::PinBlock;
 use crate::domain::time::Instant;
 use crate::engine::action::Action;
 use crate::engine::command::{Caller, CommandId, Refusal, RefusalKind, Reply};
+use crate::engine::devices::usable;
 use crate::engine::line::{Line, Purpose};
 use crate::engine::machine::Engine;
 use crate::engine::settings::{ENTRY_WAIT, MAX_CARD_TRIES, PREPARE_WAIT};
@@ -122,13 +122,13 @@ impl Engine {
             return Err(Refusal::new(RefusalKind::ReaderUnavailable, text));
         }
         let reader = self.reader.state;
-        if reader != DeviceState::Ready {
+        if !usable(reader) {
             let text = format!("the card reader is {reader}; see `posctl status`");
             let cause = self.reader.last_cause.or(Some(Cause::H01));
             return Err(Refusal { kind: RefusalKind::ReaderUnavailable, cause, text });
         }
         let confirm = self.book.confirm_amount(id).unwrap_or(self.settings.confirm_amount);
-        if confirm && self.keypad.state != DeviceState::Ready {
+        if confirm && !usable(self.keypad.state) {
             let text = format!("the keypad is {}; the amount cannot be confirmed", self.keypad.state);
             return Err(Refusal::because(RefusalKind::WrongState, Cause::H05, text));
         }
@@ -185,7 +185,7 @@ impl Engine {
 
     fn present_card(&mut self) {
         // The reader may have gone while somebody pressed OK.
-        if !matches!(self.reader.state, DeviceState::Ready | DeviceState::Active) {
+        if !usable(self.reader.state) {
             let cause = self.reader.last_cause.or(Some(Cause::H01));
             return self.end_unsent(Outcome::Cancelled, cause, TapFailure::ReaderFailed.as_str().to_owned());
         }
@@ -225,7 +225,7 @@ impl Engine {
         if !card.pin_required {
             return self.connect(card, None);
         }
-        if self.keypad.state != DeviceState::Ready {
+        if !usable(self.keypad.state) {
             let evidence = "the card needs a PIN, but there is no keypad".to_owned();
             return self.end_unsent(Outcome::Cancelled, Some(Cause::H05), evidence);
         }

@@ -10,8 +10,10 @@ pub mod vault;
 
 use std::path::Path;
 
+use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use crate::domain::cause::Cause;
 use crate::domain::ids::{Batch, OperatorId, Stan, TransactionId};
 use crate::domain::outcome::Role;
 use crate::domain::secret::SecretBytes;
@@ -42,9 +44,36 @@ pub enum StoreError {
     /// Sealing failed.
     #[error("sealing: {0}")]
     Vault(#[from] vault::VaultError),
+    /// The file is damaged, or is no database.
+    #[error("the database is damaged ({0}); keep the file and call support, nothing in it is deleted")]
+    Damaged(rusqlite::Error),
+    /// No space left.
+    #[error("no space left for the database ({0}); free some, nothing that was committed is lost")]
+    Full(rusqlite::Error),
     /// SQLite or the disk refused.
     #[error("storage: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
+            Some(ErrorCode::DiskFull) => Self::Full(error),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// The cause of the catalogue it stands for, if it is one of a running terminal.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Damaged(_) | Self::Impossible(_) => Some(Cause::S02),
+            Self::Full(_) | Self::Sqlite(_) => Some(Cause::P02),
+            Self::InUse | Self::TooNew { .. } | Self::WrongSealingKey | Self::Vault(_) => None,
+        }
+    }
 }
 
 /// The open database.
@@ -65,6 +94,9 @@ impl Store {
 
     /// Writes all records in one transaction. Nothing may be done about them before this returns `Ok`.
     pub fn commit(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        if records.is_empty() {
+            return Ok(());
+        }
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for record in records {
             write(&tx, &self.vault, record)?;
@@ -95,7 +127,9 @@ impl Store {
             open: payment::open_ones(&self.db)?,
             reversals: reversal::all(&self.db, &self.vault)?,
             operators: self.operators()?,
-            on_duty: on_duty.as_deref().and_then(OperatorId::new),
+            on_duty: on_duty
+                .map(|id| OperatorId::new(&id).ok_or_else(|| impossible("terminal.on_duty")))
+                .transpose()?,
             signed_in_at: row("SELECT signed_in_at FROM terminal")?.and_then(|t| u64::try_from(t).ok()).map(WallTime),
         })
     }

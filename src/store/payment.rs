@@ -1,5 +1,6 @@
 //! The payment table: one row a payment, its view as columns.
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 
 use super::{Store, StoreError, impossible, signed};
@@ -77,7 +78,12 @@ fn read(row: &Row<'_>) -> Result<TransactionView, StoreError> {
         (Some(zh), Some(en)) => Some((zh, en)),
         _ => None,
     };
-    let small = |n: Option<i64>| n.and_then(|n| u32::try_from(n).ok());
+    // A value that cannot be read must not pass for one that is not there.
+    let outcome = text(8)?.map(|w| Outcome::from_word(&w).ok_or_else(|| impossible("payment.outcome")));
+    let code = text(11)?.map(|c| c.parse().map_err(|_| impossible("payment.code")));
+    let small = |n: i64| u32::try_from(n).ok();
+    let stan = number(12)?.map(|n| small(n).and_then(Stan::new).ok_or_else(|| impossible("payment.stan")));
+    let batch = number(13)?.map(|n| small(n).and_then(Batch::new).ok_or_else(|| impossible("payment.batch")));
     Ok(TransactionView {
         id: TransactionId(u64::try_from(row.get::<_, i64>(0)?).map_err(|_| impossible("payment.id"))?),
         owner: Caller { uid: row.get(1)?, connection: String::new() },
@@ -89,12 +95,12 @@ fn read(row: &Row<'_>) -> Result<TransactionView, StoreError> {
         },
         reference: text(6)?,
         state: TransactionState::from_word(&must(7)?).ok_or_else(|| impossible("payment.state"))?,
-        outcome: text(8)?.as_deref().and_then(Outcome::from_word),
+        outcome: outcome.transpose()?,
         cause: text(9)?.as_deref().and_then(Cause::from_word),
         evidence: must(10)?,
-        code: text(11)?.and_then(|c| c.parse().ok()),
-        stan: small(number(12)?).and_then(Stan::new),
-        batch: small(number(13)?).and_then(Batch::new),
+        code: code.transpose()?,
+        stan: stan.transpose()?,
+        batch: batch.transpose()?,
         masked_pan: text(14)?,
         scheme: text(15)?,
         rrn: text(16)?.as_deref().and_then(Rrn::new),
@@ -143,22 +149,7 @@ impl Store {
 
     /// Payments, newest first.
     pub fn list(&self, filter: &ListFilter) -> Result<Vec<TransactionView>, StoreError> {
-        let mut sql = format!("SELECT {COLUMNS} FROM payment WHERE 1");
-        let mut values: Vec<rusqlite::types::Value> = Vec::new();
-        if let Some(uid) = filter.uid {
-            sql.push_str(" AND uid = ?");
-            values.push(i64::from(uid).into());
-        }
-        if let Some(outcome) = filter.outcome {
-            sql.push_str(" AND outcome = ?");
-            values.push(outcome.as_str().to_owned().into());
-        }
-        if let Some(before) = filter.before {
-            sql.push_str(" AND id < ?");
-            values.push(signed(before.0).into());
-        }
-        sql.push_str(" ORDER BY id DESC LIMIT ?");
-        values.push(i64::from(filter.limit.clamp(1, 500)).into());
+        let (sql, values) = list_query(filter);
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         let mut all = Vec::new();
@@ -166,5 +157,68 @@ impl Store {
             all.push(read(row)?);
         }
         Ok(all)
+    }
+}
+
+fn list_query(filter: &ListFilter) -> (String, Vec<Value>) {
+    let mut sql = format!("SELECT {COLUMNS} FROM payment WHERE 1");
+    let mut values = Vec::new();
+    if let Some(uid) = filter.uid {
+        // The plus keeps SQLite from sorting all of a uid's payments for one page.
+        sql.push_str(" AND +uid = ?");
+        values.push(i64::from(uid).into());
+    }
+    if let Some(outcome) = filter.outcome {
+        sql.push_str(" AND outcome = ?");
+        values.push(outcome.as_str().to_owned().into());
+    }
+    if let Some(before) = filter.before {
+        sql.push_str(" AND id < ?");
+        values.push(signed(before.0).into());
+    }
+    sql.push_str(" ORDER BY id DESC LIMIT ?");
+    values.push(i64::from(filter.limit.clamp(1, 500)).into());
+    (sql, values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    fn plan(db: &Connection, sql: &str) -> String {
+        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        for parameter in 1..=statement.parameter_count() {
+            statement.raw_bind_parameter(parameter, 1).unwrap();
+        }
+        let mut rows = statement.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            steps.push(row.get::<_, String>(3).unwrap());
+        }
+        steps.join("; ")
+    }
+
+    #[test]
+    fn no_query_reads_or_sorts_the_whole_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = schema::open(&dir.path().join("pos.db")).unwrap();
+        for (uid, outcome, before) in [
+            (None, None, None),
+            (Some(1), None, None),
+            (None, Some(Outcome::Unknown), None),
+            (Some(1), Some(Outcome::Approved), Some(TransactionId(9))),
+        ] {
+            let plan = plan(&db, &list_query(&ListFilter { uid, outcome, before, limit: 50 }).0);
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
+        let by_key = plan(&db, "SELECT id FROM payment WHERE uid = ?1 AND key = ?2");
+        assert!(by_key.contains("(uid=? AND key=?)"), "{by_key}");
+        let by_code = plan(&db, "SELECT id FROM payment WHERE code = ?1 ORDER BY id DESC LIMIT 1");
+        assert!(by_code.contains("payment_code") && !by_code.contains("TEMP"), "{by_code}");
+        let open = plan(&db, "SELECT id FROM payment WHERE state <> 'finished' ORDER BY id");
+        assert!(open.contains("payment_open") && !open.contains("TEMP"), "{open}");
+        let last = plan(&db, "SELECT max(id) FROM payment");
+        assert!(last.contains("SEARCH"), "{last}");
     }
 }

@@ -28,6 +28,9 @@ struct Sealed {
     auth_code: Option<String>,
 }
 
+/// 255 tag bytes as numbers of up to three digits and a comma, and the rest of the fields.
+const CLEAR_ROOM: usize = 2048;
+
 fn context(id: TransactionId) -> String {
     format!("reversal {id}")
 }
@@ -46,7 +49,10 @@ pub fn insert(tx: &Transaction<'_>, vault: &Vault, id: TransactionId, r: &Revers
         tags: r.tags.expose().to_vec(),
         auth_code: r.auth_code.as_ref().map(|c| c.as_str().to_owned()),
     };
-    let json = SecretBytes::new(serde_json::to_vec(&clear).map_err(|_| impossible("reversal"))?);
+    // Room for the longest there is: a buffer that grows would leave the card number in freed memory.
+    let mut json = Vec::with_capacity(CLEAR_ROOM);
+    serde_json::to_writer(&mut json, &clear).map_err(|_| impossible("reversal"))?;
+    let json = SecretBytes::new(json);
     tx.prepare_cached("INSERT INTO reversal (id, reason, sealed) VALUES (?1, ?2, ?3)")?.execute(params![
         signed(id.0),
         r.reason.as_str(),
@@ -57,20 +63,24 @@ pub fn insert(tx: &Transaction<'_>, vault: &Vault, id: TransactionId, r: &Revers
 
 /// Why it is sent.
 pub fn set_reason(tx: &Transaction<'_>, id: TransactionId, reason: ReversalReason) -> Result<(), StoreError> {
-    tx.prepare_cached("UPDATE reversal SET reason = ?2 WHERE id = ?1")?
+    let changed = tx
+        .prepare_cached("UPDATE reversal SET reason = ?2 WHERE id = ?1")?
         .execute(params![signed(id.0), reason.as_str()])?;
-    Ok(())
+    if changed == 1 { Ok(()) } else { Err(impossible("a reversal that is due is not there")) }
 }
 
 /// The host has answered the payment or acknowledged its reversal.
 pub fn delete(tx: &Transaction<'_>, id: TransactionId) -> Result<(), StoreError> {
-    tx.prepare_cached("DELETE FROM reversal WHERE id = ?1")?.execute([signed(id.0)])?;
-    Ok(())
+    let deleted = tx.prepare_cached("DELETE FROM reversal WHERE id = ?1")?.execute([signed(id.0)])?;
+    if deleted == 1 { Ok(()) } else { Err(impossible("a reversal to be closed is not there")) }
 }
 
 /// All that are open, oldest first.
 pub fn all(db: &Connection, vault: &Vault) -> Result<Vec<OpenReversal>, StoreError> {
-    let mut statement = db.prepare("SELECT id, reason, sealed FROM reversal ORDER BY id")?;
+    // An answer that came after the reversal was sealed may have brought an authorisation code: it is with the payment.
+    let mut statement = db.prepare(
+        "SELECT r.id, r.reason, r.sealed, p.auth_code FROM reversal r JOIN payment p USING (id) ORDER BY id",
+    )?;
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
@@ -80,7 +90,9 @@ pub fn all(db: &Connection, vault: &Vault) -> Result<Vec<OpenReversal>, StoreErr
         let sealed: Vec<u8> = row.get(2)?;
         let json = vault.open(&context(id), &sealed).ok_or(StoreError::WrongSealingKey)?;
         let clear: Sealed = serde_json::from_slice(json.expose()).map_err(|_| impossible("reversal.sealed"))?;
-        let request = revive(&clear, reason).ok_or_else(|| impossible("reversal.sealed"))?;
+        let mut request = revive(&clear, reason).ok_or_else(|| impossible("reversal.sealed"))?;
+        let answered: Option<String> = row.get(3)?;
+        request.auth_code = request.auth_code.or(answered.as_deref().and_then(AuthCode::new));
         all.push(OpenReversal { id, request });
     }
     Ok(all)

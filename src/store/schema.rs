@@ -1,6 +1,8 @@
 //! Opening the database file: safety pragmas, and migrations in place.
 
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -12,11 +14,19 @@ use super::StoreError;
 /// Each step brings the schema from its index to the next; never edited once released.
 const MIGRATIONS: [&str; 1] = [include_str!("sql/001_first.sql")];
 
-/// Pages the log is grown to once, so that later commits overwrite instead of extending the file (half the flushes).
-const WAL_PAGES: i64 = 1000;
+/// Frames after which the log is copied into the database; the next commit then starts at its beginning again.
+const CHECKPOINT_FRAMES: i64 = 1000;
+/// The log is made this long once and kept, so that commits overwrite it instead of extending it (half the flushes).
+/// Longer than a checkpoint's due by more than any one commit needs.
+const LOG_FRAMES: u64 = 1100;
+/// SQLite's default page, and the header each frame has in the log.
+const PAGE: u64 = 4096;
+const FRAME: u64 = PAGE + 24;
 
 /// Opens the file, exclusively, durable, migrated.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {
+    // Made here so that nobody else can read it; the log takes over its mode. What stands in the way SQLite will name.
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut db = Connection::open(path)?;
     db.busy_timeout(Duration::from_secs(2))?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -27,18 +37,55 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "foreign_keys", true)?;
         db.pragma_update(None, "secure_delete", true)?;
-        db.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)
+        db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_FRAMES)?;
+        // No limit: a checkpoint must not cut the log short.
+        db.pragma_update(None, "journal_size_limit", -1)
     });
     locked.map_err(|e| match e.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse,
-        _ => StoreError::Sqlite(e),
+        _ => e.into(),
     })?;
     // The log survives a restart, so that the first commits after it do not grow it anew.
     let mut keep = 1;
     db.file_control(None::<&str>, FileControl::PersistWal(&mut keep))?;
     migrate(&mut db)?;
+    match lengthen_log(&db, path) {
+        // What is on file has to be reached on a full disk too; then the log grows as it goes.
+        Ok(()) | Err(StoreError::Full(_)) => {}
+        Err(error) => return Err(error),
+    }
     db.set_prepared_statement_cache_capacity(32);
     Ok(db)
+}
+
+/// The log's file.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+/// Writes the log full once by a transaction that is larger than the page cache, and rolls it back: what spilled into
+/// the log stays there as worthless frames to be overwritten, and the database itself does not grow.
+fn lengthen_log(db: &Connection, path: &Path) -> Result<(), StoreError> {
+    let length = || std::fs::metadata(log_of(path)).map_or(0, |m| m.len());
+    if length() >= LOG_FRAMES * FRAME {
+        return Ok(());
+    }
+    let cache: i64 = db.query_row("PRAGMA cache_size", [], |r| r.get(0))?;
+    db.pragma_update(None, "cache_size", 10)?;
+    let written = fill(db);
+    db.pragma_update(None, "cache_size", cache)?;
+    written
+}
+
+fn fill(db: &Connection) -> Result<(), StoreError> {
+    let filler = i64::try_from((LOG_FRAMES + 50) * PAGE).unwrap_or(0);
+    let tx = db.unchecked_transaction()?;
+    tx.execute_batch("CREATE TABLE filler (bytes BLOB) STRICT")?;
+    tx.execute("INSERT INTO filler (bytes) VALUES (zeroblob(?1))", [filler])?;
+    tx.rollback()?;
+    Ok(())
 }
 
 fn migrate(db: &mut Connection) -> Result<(), StoreError> {
@@ -64,6 +111,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_log_is_made_long_at_once_and_the_database_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pos.db");
+        let db = open(&path).unwrap();
+        let log = std::fs::metadata(log_of(&path)).unwrap().len();
+        assert!(log >= LOG_FRAMES * FRAME, "{log}");
+        let pages: i64 = db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
+        assert!(pages < 50, "{pages} pages");
+        let fillers = "SELECT count(*) FROM sqlite_schema WHERE name = 'filler'";
+        assert_eq!(db.query_row(fillers, [], |r| r.get::<_, i64>(0)).unwrap(), 0);
+    }
+
+    #[test]
     fn a_second_opener_is_told_that_the_database_is_in_use() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
@@ -82,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn commits_are_durable_and_the_sqlite_build_uses_fdatasync() {
+    fn commits_are_durable() {
         let dir = tempfile::tempdir().unwrap();
         let db = open(&dir.path().join("pos.db")).unwrap();
         let pragma =

@@ -98,16 +98,20 @@ impl Rig {
         let dir = tempfile::Builder::new().prefix("smartpos-rig").tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let (bus, bus_address) = start_bus(&dbus, dir.path());
-        let acquirer_arguments = [
-            "--listen", "127.0.0.1:0", "--terminal", "99000001", "--merchant", "999000000000001",
-        ];
+        let acquirer_arguments = ["--listen", "127.0.0.1:0", "--terminal", "99000001", "--merchant", "999000000000001"];
         let mut acquirer = Command::new(SIM);
         acquirer.arg("acquirer").args(acquirer_arguments).args(&setup.acquirer);
         acquirer.arg("--ledger").arg(at("ledger.jsonl")).arg("--control").arg(at("acquirer.sock"));
         acquirer.arg("--capture").arg(at("wire.log"));
         let (acquirer, acquirer_address) = spawn_ready(acquirer);
         let mut reader = Command::new(SIM);
-        reader.arg("reader").arg("--link").arg(at("ttyReader")).arg("--control").arg(at("reader.sock")).args(&setup.reader);
+        reader
+            .arg("reader")
+            .arg("--link")
+            .arg(at("ttyReader"))
+            .arg("--control")
+            .arg(at("reader.sock"))
+            .args(&setup.reader);
         let (reader, _) = spawn_ready(reader);
         let mut keypad = Command::new(SIM);
         keypad.arg("keypad").arg("--socket").arg(at("keys.sock")).arg("--control").arg(at("keypad.sock"));
@@ -187,7 +191,10 @@ impl Rig {
     pub fn wait_notify(&self, wanted: &str) {
         let mut buffer = [0u8; 512];
         loop {
-            let n = self.notify.recv(&mut buffer).unwrap_or_else(|e| panic!("{wanted} did not come ({e}):\n{}", self.log()));
+            let n = self
+                .notify
+                .recv(&mut buffer)
+                .unwrap_or_else(|e| panic!("{wanted} did not come ({e}):\n{}", self.log()));
             if String::from_utf8_lossy(&buffer[..n]).lines().any(|l| l == wanted) {
                 return;
             }
@@ -227,7 +234,7 @@ impl Rig {
         self.posctl_with_secret(&["operator", "sign-in", "01"], "271828");
         for (index, component) in ["1", "2"].iter().zip(COMPONENTS) {
             let who = format!("custodian-{index}");
-            self.posctl_with_component(&["keys", "load", "--component", index, "--custodian", &who], &component);
+            self.posctl_with_component(&["keys", "load", "--component", index, "--custodian", &who], component);
         }
     }
 

@@ -82,6 +82,19 @@ fn what_can_be_paid_is_what_can_be_started() {
 }
 
 #[test]
+fn devices_that_have_not_quite_let_go_of_the_last_payment_take_the_next() {
+    let mut bench = Bench::ready_with(Settings { confirm_amount: true, ..settings() });
+    bench.device(Device::Reader, DeviceState::Active, None);
+    bench.device(Device::Keypad, DeviceState::Active, None);
+    assert!(starts(&mut bench));
+    let id = bench.create(1000, "pin", 1);
+    bench.start(id).unwrap();
+    bench.event(Event::AmountConfirmed);
+    bench.event(Event::CardRead(card(true)));
+    assert!(bench.did.contains(&Did::AskPin));
+}
+
+#[test]
 fn without_a_keypad_the_amount_cannot_be_confirmed() {
     let mut bench = Bench::ready_with(Settings { confirm_amount: true, ..settings() });
     bench.device(Device::Keypad, DeviceState::Absent, Some(Cause::H05));

@@ -1,0 +1,241 @@
+//! Everything that can go wrong for `posctl`, as a name, a sentence and what to do, in both languages.
+
+use crate::app::posctl::text::pick;
+use crate::bus::client::ClientError;
+use crate::domain::amount::Currency;
+use crate::domain::prompt::Language;
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub enum Fault {
+    /// The daemon could not be asked, or refused.
+    Call(ClientError),
+    /// Not an amount.
+    Amount {
+        /// As typed.
+        given: String,
+        /// In which currency.
+        currency: Currency,
+    },
+    /// Not a currency.
+    Currency {
+        /// As typed.
+        given: String,
+    },
+    /// The secret could not be read.
+    Secret(SecretFault),
+    /// Entry at the keypad did not come to a good end.
+    KeypadEntry,
+    /// Something of the machine itself.
+    Machine {
+        /// What was being done.
+        doing: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The configuration is wrong.
+    Config(Vec<String>),
+}
+
+/// Why there is no secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretFault {
+    /// There is no terminal to ask on.
+    NoTerminal,
+    /// The two entries differ.
+    Differ,
+    /// Ctrl-C or nothing typed in time.
+    GivenUp,
+    /// Empty.
+    Empty,
+    /// More than a secret can have.
+    TooLong,
+    /// Not 32 hex digits.
+    NotAComponent,
+    /// The file descriptor is not open, or gives nothing.
+    Descriptor,
+}
+
+impl From<ClientError> for Fault {
+    fn from(error: ClientError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<SecretFault> for Fault {
+    fn from(fault: SecretFault) -> Self {
+        Self::Secret(fault)
+    }
+}
+
+impl Fault {
+    /// A short stable name, for scripts.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Call(error) => match error {
+                ClientError::NoBus { .. } => "NoBus",
+                ClientError::NoDaemon => "NoDaemon",
+                ClientError::Refused { name, .. } | ClientError::BusRefused { name, .. } => name,
+                ClientError::TimedOut => "TimedOut",
+                ClientError::Broken(_) => "Broken",
+            },
+            Self::Amount { .. } | Self::Currency { .. } | Self::Secret(_) => "InvalidArgument",
+            Self::KeypadEntry => "KeypadEntry",
+            Self::Machine { .. } => "Machine",
+            Self::Config(_) => "Config",
+        }
+    }
+
+    /// What is wrong.
+    pub fn sentence(&self, language: Language) -> String {
+        match self {
+            Self::Call(error) => call_sentence(error, language),
+            Self::Amount { given, currency } => {
+                pick(language, format!("金额“{given}”无效"), format!("\"{given}\" is not an amount of {currency}"))
+            }
+            Self::Currency { given } => pick(
+                language,
+                format!("不认识的币种“{given}”"),
+                format!("\"{given}\" is not a currency that is known here"),
+            ),
+            Self::Secret(fault) => secret_sentence(*fault, language).to_owned(),
+            Self::KeypadEntry => pick(
+                language,
+                "键盘输入未完成".to_owned(),
+                "the entry on the keypad did not come to a good end".to_owned(),
+            ),
+            Self::Machine { doing, source } => format!("{doing}: {source}"),
+            Self::Config(complaints) => complaints.join("\n"),
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self, language: Language) -> String {
+        let (zh, en) = match self {
+            Self::Call(error) => call_remedy(error),
+            Self::Amount { currency, .. } => return amount_remedy(*currency, language),
+            Self::Currency { .. } => ("请写 ISO 4217 代码，例如 CNY", "write an ISO 4217 code such as CNY"),
+            Self::Secret(fault) => secret_remedy(*fault),
+            Self::KeypadEntry => {
+                ("请重试；密码错误或超时会结束输入", "try again; a wrong password or a time-out ends the entry")
+            }
+            Self::Machine { .. } => ("请检查路径和权限", "check the path and its permissions"),
+            Self::Config(_) => ("请按提示修改，然后重新检查", "correct these and check again"),
+        };
+        pick(language, zh, en).to_owned()
+    }
+}
+
+fn amount_remedy(currency: Currency, language: Language) -> String {
+    let example = match currency.exponent() {
+        0 => "128",
+        2 => "128.00",
+        _ => "128.000",
+    };
+    let digits = currency.exponent();
+    pick(
+        language,
+        format!("请写大于零的十进制数，小数最多 {digits} 位，例如 {example}"),
+        format!("write a decimal above zero with at most {digits} digits after the point, e.g. {example}"),
+    )
+}
+
+fn call_sentence(error: &ClientError, language: Language) -> String {
+    match error {
+        ClientError::NoBus { address, seen } => {
+            pick(language, format!("连不上总线 {address}：{seen}"), format!("no bus at {address}: {seen}"))
+        }
+        ClientError::NoDaemon => {
+            pick(language, "smartposd 没有运行".to_owned(), "smartposd is not running on this bus".to_owned())
+        }
+        ClientError::Refused { text, .. } | ClientError::BusRefused { text, .. } => text.clone(),
+        ClientError::TimedOut => {
+            pick(language, "smartposd 没有及时回答".to_owned(), "smartposd did not answer in time".to_owned())
+        }
+        ClientError::Broken(seen) => {
+            pick(language, format!("与总线的通信中断：{seen}"), format!("talking to the bus failed: {seen}"))
+        }
+    }
+}
+
+fn call_remedy(error: &ClientError) -> (&'static str, &'static str) {
+    match error {
+        ClientError::NoBus { .. } => (
+            "请检查 dbus 是否在运行、--bus 的地址是否正确",
+            "check that dbus is running and that the address after --bus is right",
+        ),
+        ClientError::NoDaemon => (
+            "请启动：systemctl start smartposd；查看日志：journalctl -u smartposd",
+            "start it: systemctl start smartposd; see its journal: journalctl -u smartposd",
+        ),
+        ClientError::TimedOut => ("请查看 posctl status，然后重试", "look at posctl status, then try again"),
+        ClientError::Broken(_) => ("请重试；若再发生，请查看日志", "try again; if it happens again, see the journal"),
+        ClientError::BusRefused { name, .. } if name.ends_with(".AccessDenied") => (
+            "您没有权限访问；请加入 smartpos 组或联系管理员",
+            "the bus does not let you in; ask the administrator to add you to the group smartpos",
+        ),
+        ClientError::BusRefused { .. } => (
+            "smartposd 与 posctl 的版本可能不同；请一起更新",
+            "smartposd and posctl may be of different versions; update both",
+        ),
+        ClientError::Refused { name, .. } => refusal_remedy(name),
+    }
+}
+
+/// What to do for each name of the contract's closed list.
+fn refusal_remedy(name: &str) -> (&'static str, &'static str) {
+    match name {
+        "InvalidArgument" => ("请按说明修改参数", "correct the arguments as it says"),
+        "NotAuthorized" => (
+            "没有权限，或密码错误：请核对，或联系管理员授权",
+            "you have no right to this, or the password is wrong: check it, or ask the administrator",
+        ),
+        "WrongState" => ("现在不行；请看 posctl status", "not possible now; look at posctl status"),
+        "Busy" => ("请等当前操作结束后重试", "wait for what is under way, then try again"),
+        "NotSignedIn" => ("请先签到：posctl sign-in", "sign in first: posctl sign-in"),
+        "ReaderUnavailable" => (
+            "请检查读卡器的连接和电源，再用 posctl reader reset",
+            "check the card reader's cable and power, then posctl reader reset",
+        ),
+        "HostUnreachable" => ("请检查网络，再用 posctl diagnose", "check the network, then posctl diagnose"),
+        "HostTimeout" => ("收单主机没有应答；请稍后重试", "the acquirer's host did not answer; try again later"),
+        "LimitExceeded" => (
+            "超出限额；请减少金额，或先处理未结束的交易",
+            "over a limit; take a smaller amount, or finish open payments first",
+        ),
+        "IdempotencyMismatch" => {
+            ("这个 --key 已用于另一笔交易；请换一个", "this --key stands for another payment; take a new one")
+        }
+        "NotFound" => ("请核对号码", "check the number, code or key"),
+        _ => ("请查看日志：journalctl -u smartposd", "see the journal: journalctl -u smartposd"),
+    }
+}
+
+fn secret_sentence(fault: SecretFault, language: Language) -> &'static str {
+    let (zh, en) = match fault {
+        SecretFault::NoTerminal => ("没有可以输入的终端", "there is no terminal to ask on"),
+        SecretFault::Differ => ("两次输入不一致", "the two entries differ"),
+        SecretFault::GivenUp => ("输入已放弃", "the entry was given up"),
+        SecretFault::Empty => ("没有输入内容", "nothing was entered"),
+        SecretFault::TooLong => ("输入太长", "the entry is too long"),
+        SecretFault::NotAComponent => ("密钥分量必须是 32 位十六进制数", "a component has 32 hex digits"),
+        SecretFault::Descriptor => ("无法从文件描述符读取", "nothing can be read from the file descriptor"),
+    };
+    pick(language, zh, en)
+}
+
+fn secret_remedy(fault: SecretFault) -> (&'static str, &'static str) {
+    match fault {
+        SecretFault::NoTerminal => (
+            "请在终端上运行，或用 --password-fd / --component-fd",
+            "run it on a terminal, or use --password-fd or --component-fd",
+        ),
+        SecretFault::Differ | SecretFault::GivenUp | SecretFault::Empty => ("请重新输入", "try again"),
+        SecretFault::TooLong => ("最多 256 字节", "256 bytes at most"),
+        SecretFault::NotAComponent => ("请对照密钥函逐位核对", "compare it with the sheet, digit by digit"),
+        SecretFault::Descriptor => (
+            "请传入已打开的描述符，例如 --password-fd 0 并把一行送到标准输入",
+            "pass an open one, e.g. 0 with one line on standard input, within a minute",
+        ),
+    }
+}

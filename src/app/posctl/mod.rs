@@ -1,0 +1,160 @@
+//! `posctl`, the command-line client: for shopkeepers, technicians and scripts.
+//!
+//! Owns: arguments, words for people in two languages, JSON for programs, exit codes. Must not know: the engine, the
+//! store or any device; it speaks to the daemon over the public D-Bus contract only, like any other app.
+
+mod cause;
+mod ceremony;
+pub mod cli;
+mod diagnose;
+mod error;
+mod money;
+mod output;
+pub mod pages;
+mod sale;
+mod secret;
+mod status;
+mod text;
+mod transactions;
+mod watch;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use serde_json::json;
+
+use crate::app::config;
+use crate::app::posctl::cli::{Cli, Command, ConfigCommand, ReaderCommand, TransactionCommand};
+use crate::app::posctl::error::Fault;
+use crate::app::posctl::output::Voice;
+use crate::bus::BusAddress;
+use crate::bus::client::Client;
+use crate::domain::prompt::Language;
+
+pub use text::language_of;
+
+/// How `posctl` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; for a sale: approved.
+    Done,
+    /// Something is wrong.
+    Error,
+    /// Host or card refused.
+    Declined,
+    /// Cancelled.
+    Cancelled,
+    /// The result is not known (yet).
+    Unknown,
+}
+
+impl Exit {
+    /// The number a shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Error => 1,
+            Self::Declined => 2,
+            Self::Cancelled => 3,
+            Self::Unknown => 4,
+        }
+    }
+}
+
+/// Runs one command line.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, language: Language) -> ExitCode {
+    let exit = match Cli::try_parse_from(arguments) {
+        Ok(cli) => obey(&cli, Voice { language, json: cli.json }),
+        Err(error) => {
+            let _ = error.print();
+            // Not clap's own 2: that means declined here.
+            if error.use_stderr() { Exit::Error } else { Exit::Done }
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+/// The description of the command line, for completions and man pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn obey(cli: &Cli, voice: Voice) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(perform(cli, voice)),
+        Err(source) => Err(Fault::Machine { doing: "tokio".to_owned(), source }),
+    };
+    done.unwrap_or_else(|fault| {
+        voice.complain(&fault);
+        Exit::Error
+    })
+}
+
+async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
+    // What needs no daemon first.
+    match &cli.command {
+        Command::Completions { shell } => {
+            output::print(String::from_utf8_lossy(&pages::completions(command(), *shell)).trim_end());
+            return Ok(Exit::Done);
+        }
+        Command::Man { directory } => return write_man(directory, voice),
+        Command::Config(ConfigCommand::Check { config }) => return check(config, voice),
+        _ => {}
+    }
+    let client = Client::connect(&BusAddress::from_argument(&cli.bus)).await?;
+    match &cli.command {
+        Command::Status => status::show(&client, voice).await?,
+        Command::SignIn => {
+            let result = client.sign_in().await?;
+            voice.tell(&result.into(), || voice.pick("已签到", "signed in with the acquirer").to_owned());
+        }
+        Command::SignOut => {
+            client.sign_out().await?;
+            voice.tell(&json!({"state": "signed-out"}), || {
+                voice.pick("已签退", "signed out with the acquirer").to_owned()
+            });
+        }
+        Command::Operator(command) => ceremony::operator(&client, command, voice).await?,
+        Command::Sale(arguments) => return sale::make(&client, arguments, voice).await,
+        Command::Watch => watch::watch(&client, voice).await?,
+        Command::Transactions(arguments) => transactions::list(&client, arguments, voice).await?,
+        Command::Transaction(TransactionCommand::Show { key }) => transactions::show(&client, key, voice).await?,
+        Command::Keys(command) => ceremony::keys(&client, command, voice).await?,
+        Command::Reader(ReaderCommand::Reset) => {
+            client.reset_reader().await?;
+            voice.tell(&json!({"reset": true}), || {
+                voice.pick("读卡器正在重启", "the card reader is being brought up anew").to_owned()
+            });
+        }
+        Command::Diagnose => diagnose::run(&client, voice).await?,
+        Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
+    }
+    Ok(Exit::Done)
+}
+
+fn check(path: &Path, voice: Voice) -> Result<Exit, Fault> {
+    match config::check(path) {
+        Ok(summary) => {
+            voice.tell(&json!({"ok": true, "summary": summary}), || summary.clone());
+            Ok(Exit::Done)
+        }
+        Err(complaints) => {
+            if voice.json {
+                voice.object(&json!({"ok": false, "complaints": complaints}));
+                return Ok(Exit::Error);
+            }
+            Err(Fault::Config(complaints))
+        }
+    }
+}
+
+fn write_man(directory: &Path, voice: Voice) -> Result<Exit, Fault> {
+    let written = pages::man_pages(command(), "1", directory)
+        .map_err(|source| Fault::Machine { doing: directory.display().to_string(), source })?;
+    let names: Vec<_> = written.iter().map(|path| path.display().to_string()).collect();
+    voice.tell(&json!({ "written": names }), || names.join("\n"));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,191 @@
+//! `posctl status`: a calm overview. First what is, then what works, then what to do about what does not.
+
+use serde_json::{Map, Value, json};
+
+use crate::app::posctl::cause::explain;
+use crate::app::posctl::error::Fault;
+use crate::app::posctl::money;
+use crate::app::posctl::output::{Voice, number, snake_keys, text, truth};
+use crate::app::posctl::text as words;
+use crate::app::posctl::transactions::time;
+use crate::bus::client::{Client, Row};
+
+/// Everything the overview needs, read at once.
+struct Overview {
+    manager: Row,
+    terminal: Row,
+    keys: Row,
+    reader: Row,
+    keypad: Row,
+}
+
+/// Shows the overview.
+pub async fn show(client: &Client, voice: Voice) -> Result<(), Fault> {
+    let (manager, terminal, keys, reader, keypad) =
+        tokio::try_join!(client.manager(), client.terminal(), client.keys(), client.reader(), client.keypad())?;
+    let overview = Overview {
+        manager: snake_keys(&manager),
+        terminal: snake_keys(&terminal),
+        keys: snake_keys(&keys),
+        reader: snake_keys(&reader),
+        keypad: snake_keys(&keypad),
+    };
+    voice.tell(&overview.json(), || overview.lines(voice).join("\n"));
+    Ok(())
+}
+
+impl Overview {
+    fn json(&self) -> Value {
+        let of_manager = |key: &str| self.manager.get(key).cloned().unwrap_or_default();
+        json!({
+            "terminal": self.terminal,
+            "reader": self.reader,
+            "keypad": self.keypad,
+            "capabilities": of_manager("capabilities"),
+            "keys": self.keys,
+            "health": of_manager("health"),
+            "components": of_manager("components"),
+            "version": of_manager("version"),
+            "features": of_manager("features"),
+        })
+    }
+
+    fn lines(&self, voice: Voice) -> Vec<String> {
+        let state = text(&self.terminal, "state");
+        let mut lines = vec![format!("{state}: {}", words::terminal_state(state, voice.language))];
+        lines.extend(self.trouble(voice));
+        lines.push(String::new());
+        lines.extend(self.capabilities(voice));
+        lines.push(String::new());
+        lines.push(self.identity(voice));
+        for (name, device) in [("reader", &self.reader), ("keypad", &self.keypad)] {
+            lines.extend(device_lines(name, device, voice));
+        }
+        lines.push(keys_line(&self.keys, voice));
+        lines
+    }
+
+    /// Why the terminal is not ready, and the next step.
+    fn trouble(&self, voice: Voice) -> Vec<String> {
+        let mut lines = Vec::new();
+        let cause = text(&self.terminal, "cause");
+        let evidence = text(&self.terminal, "evidence");
+        let remedy = if cause.is_empty() {
+            None
+        } else {
+            let (what, remedy) = explain(cause, voice.language);
+            lines.push(format!("  {}{what}", voice.pick("原因：", "Cause: ")));
+            Some(remedy)
+        };
+        if !evidence.is_empty() {
+            lines.push(format!("  {}{evidence}", voice.pick("现象：", "Seen: ")));
+        }
+        let first_run = !truth(&self.terminal, "supervisor_set");
+        let remedy = if first_run {
+            let step = voice.pick(
+                "首次使用，请先设主管：posctl operator set 01 --role supervisor",
+                "first run: set a supervisor with posctl operator set 01 --role supervisor",
+            );
+            Some(step.to_owned())
+        } else {
+            remedy
+        };
+        lines.extend(remedy.map(|step| format!("  {}{step}", voice.pick("怎么办：", "What to do: "))));
+        let next = number(&self.terminal, "next_sign_in_at");
+        if next > 0 {
+            lines.push(format!("  {}{}", voice.pick("将自动签到：", "Signs in by itself at "), time(next)));
+        }
+        lines
+    }
+
+    fn capabilities(&self, voice: Voice) -> Vec<String> {
+        let Some(Value::Object(all)) = self.manager.get("capabilities") else { return Vec::new() };
+        let mut rows: Vec<_> = all.iter().filter_map(|(name, of)| Some((name, of.as_object()?))).collect();
+        rows.sort_by_key(|(_, of)| !truth(of, "available"));
+        rows.into_iter().flat_map(|(name, of)| capability_lines(name, of, voice)).collect()
+    }
+
+    fn identity(&self, voice: Voice) -> String {
+        let operator = match text(&self.terminal, "operator") {
+            "" => voice.pick("无", "none"),
+            operator => operator,
+        };
+        let (terminal, merchant) = (text(&self.terminal, "terminal_id"), text(&self.terminal, "merchant_id"));
+        let batch = number(&self.terminal, "batch");
+        voice.pick(
+            format!("终端 {terminal}，商户 {merchant}，批次 {batch:06}，操作员 {operator}"),
+            format!("terminal {terminal}, merchant {merchant}, batch {batch:06}, operator {operator}"),
+        )
+    }
+}
+
+fn capability_lines(name: &str, of: &Map<String, Value>, voice: Voice) -> Vec<String> {
+    let title = words::capability(name, voice.language);
+    if truth(of, "available") {
+        let limit = match of.get("amount-left").and_then(Value::as_u64) {
+            Some(left) => {
+                let left = money::show(left, "CNY");
+                voice.pick(format!("可用，最多 {left}"), format!("works, up to {left}"))
+            }
+            None => voice.pick("可用，不限额".to_owned(), "works, without a limit of its own".to_owned()),
+        };
+        return vec![format!("+ {title}: {limit}")];
+    }
+    let mut lines = vec![format!("- {title}: {}", voice.pick("不可用", "not now"))];
+    let cause = text(of, "cause");
+    if !cause.is_empty() {
+        let (what, remedy) = explain(cause, voice.language);
+        lines.push(format!("    {what}"));
+        lines.push(format!("    {}{remedy}", voice.pick("怎么办：", "What to do: ")));
+    }
+    let until = number(of, "until");
+    if until > 0 {
+        lines.push(format!("    {}{}", voice.pick("预计恢复：", "expected back at "), time(until)));
+    }
+    lines
+}
+
+fn device_lines(name: &str, device: &Row, voice: Voice) -> Vec<String> {
+    let title = words::component(name, voice.language);
+    let state = text(device, "state");
+    let model = format!("{} {}", text(device, "model"), text(device, "firmware"));
+    let model = match model.trim() {
+        "" => String::new(),
+        model => format!(" ({model})"),
+    };
+    let mut lines = vec![format!("{title}{model}: {}", words::device_state(state, voice.language))];
+    let cause = text(device, "last_cause");
+    // An old cause of a device that works again is of no use here.
+    if !cause.is_empty() && !matches!(state, "ready" | "active") {
+        let (what, remedy) = explain(cause, voice.language);
+        lines.push(format!("    {what}"));
+        lines.push(format!("    {}{remedy}", voice.pick("怎么办：", "What to do: ")));
+    }
+    lines
+}
+
+/// The keys by their check values.
+pub fn keys_line(keys: &Row, voice: Voice) -> String {
+    let check = text(keys, "master_key_check");
+    let pending = text(keys, "pending_component_check");
+    let mut parts = Vec::new();
+    if check.is_empty() {
+        parts.push(voice.pick("没有主密钥".to_owned(), "no master key".to_owned()));
+    } else {
+        parts.push(voice.pick(format!("主密钥校验值 {check}"), format!("master key check value {check}")));
+        let working = truth(keys, "working_keys");
+        let word = if working {
+            voice.pick("工作密钥已装载", "working keys installed")
+        } else {
+            voice.pick("没有工作密钥（签到时取得）", "no working keys (they come with the sign-in)")
+        };
+        parts.push(word.to_owned());
+    }
+    if !pending.is_empty() {
+        parts.push(voice.pick(
+            format!("已有一个分量（校验值 {pending}），等待另一个"),
+            format!("one component is in (check value {pending}), the other is awaited"),
+        ));
+    }
+    format!("{}: {}", words::component("keys", voice.language), parts.join(", "))
+}

@@ -1,0 +1,91 @@
+//! `posctl watch`: what happens, as it happens.
+
+use serde_json::{Value, json};
+
+use crate::app::posctl::cause::explain;
+use crate::app::posctl::error::Fault;
+use crate::app::posctl::output::{Voice, snake_keys};
+use crate::app::posctl::text as words;
+use crate::bus::client::{Client, Event};
+
+/// Watches until Ctrl-C, or until the bus itself goes away. The daemon may come and go meanwhile.
+pub async fn watch(client: &Client, voice: Voice) -> Result<(), Fault> {
+    let mut events = client.events().await?;
+    let running = client.terminal().await;
+    if let Ok(terminal) = &running {
+        let object = json!({"event": "properties", "object": "terminal", "changed": snake_keys(terminal)});
+        voice.object(&object);
+        let state = crate::app::posctl::output::text(terminal, "State");
+        voice.line(&format!("{state}: {}", words::terminal_state(state, voice.language)));
+    } else {
+        tell(&Event::Daemon(false), voice);
+    }
+    loop {
+        tokio::select! {
+            biased;
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            event = events.next() => {
+                tell(&event, voice);
+                if event == Event::BusGone {
+                    return Err(crate::bus::client::ClientError::Broken("the bus has gone away".to_owned()).into());
+                }
+            }
+        }
+    }
+}
+
+fn tell(event: &Event, voice: Voice) {
+    voice.tell(&object(event), || line(event, voice));
+}
+
+fn object(event: &Event) -> Value {
+    match event {
+        Event::Terminal { old, new, cause } => {
+            json!({"event": "state", "object": "terminal", "old": old, "new": new, "cause": cause})
+        }
+        Event::State { path, old, new } => {
+            json!({"event": "state", "object": "transaction", "path": path, "old": old, "new": new})
+        }
+        Event::Prompt { path, word, zh, en } => {
+            json!({"event": "prompt", "path": path, "prompt": word, "text_zh": zh, "text_en": en})
+        }
+        Event::Finished { path, outcome } => json!({"event": "finished", "path": path, "outcome": outcome}),
+        Event::Properties { object, changed } => {
+            json!({"event": "properties", "object": object, "changed": snake_keys(changed)})
+        }
+        Event::Daemon(running) => json!({"event": "daemon", "running": running}),
+        Event::BusGone => json!({"event": "bus-gone"}),
+    }
+}
+
+fn line(event: &Event, voice: Voice) -> String {
+    let language = voice.language;
+    match event {
+        Event::Terminal { old, new, cause } => {
+            let why = if cause.is_empty() { String::new() } else { format!(" ({})", explain(cause, language).0) };
+            let title = words::component("terminal", language);
+            format!("{title}: {old} -> {new}: {}{why}", words::terminal_state(new, language))
+        }
+        Event::State { path, old, new } => {
+            format!("{path}: {old} -> {new}: {}", words::transaction_state(new, language))
+        }
+        Event::Prompt { path, zh, en, .. } => format!("{path}: {}", voice.pick(zh, en)),
+        Event::Finished { path, outcome } => format!("{path}: {}", words::outcome(outcome, language)),
+        Event::Properties { object, changed } => {
+            let named = snake_keys(changed);
+            let changes: Vec<_> = named.iter().map(|(name, value)| format!("{name} = {}", plain(value))).collect();
+            format!("{}: {}", words::component(object, language), changes.join(", "))
+        }
+        Event::Daemon(true) => voice.pick("smartposd 已启动", "smartposd is running").to_owned(),
+        Event::Daemon(false) => voice.pick("smartposd 没有运行", "smartposd is not running").to_owned(),
+        Event::BusGone => voice.pick("总线已断开", "the bus has gone away").to_owned(),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.is_empty() => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

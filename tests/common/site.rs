@@ -1,0 +1,170 @@
+//! A till for tests: a D-Bus client of its own on the rig's bus, and the customer who answers the terminal's prompts.
+
+#![allow(dead_code, reason = "each test file uses its own part of the till")]
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Serialize;
+use zbus::{Connection, DynamicType, Fd, Message, OwnedObjectPath, OwnedVariant, Variant};
+
+use super::rig::{COMPONENTS, Rig, Setup, eventually};
+
+pub const SERVICE: &str = "org.smartposd.Pos1";
+pub const TERMINAL: &str = "/org/smartposd/Pos1/Terminal0";
+pub const PASSWORD: &str = "sesame-271828";
+
+pub struct Till {
+    runtime: tokio::runtime::Runtime,
+    connection: Connection,
+}
+
+/// Everything but the daemon, with the shortest wait for an answer that a profile may name.
+pub fn rig(test: &str, setup: Setup) -> Option<Rig> {
+    let rig = Rig::new(test, setup)?;
+    edit_profile(&rig, "answer = 2\n", "answer = 5\n");
+    Some(rig)
+}
+
+pub fn edit_profile(rig: &Rig, old: &str, new: &str) {
+    let profile = rig.path("profiles/rig.toml");
+    let text = std::fs::read_to_string(&profile).unwrap().replace(old, new);
+    assert!(text.contains(new), "{text}");
+    std::fs::write(&profile, text).unwrap();
+}
+
+impl Till {
+    pub fn new(address: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let connection = runtime.block_on(async { zbus::connection::Builder::address(address).build().await.unwrap() });
+        Self { runtime, connection }
+    }
+
+    pub fn call<B: Serialize + DynamicType>(
+        &self,
+        path: &str,
+        face: &str,
+        method: &str,
+        body: &B,
+    ) -> zbus::Result<Message> {
+        let face = format!("{SERVICE}.{face}");
+        self.runtime.block_on(self.connection.call_method(Some(SERVICE), path, Some(face.as_str()), method, body))
+    }
+
+    /// A property that is text; `None` while the daemon is away.
+    pub fn property(&self, path: &str, face: &str, name: &str) -> Option<String> {
+        let of = (format!("{SERVICE}.{face}"), name);
+        let properties = Some("org.freedesktop.DBus.Properties");
+        let call = self.connection.call_method(Some(SERVICE), path, properties, "Get", &of);
+        let answer = self.runtime.block_on(call).ok()?;
+        String::try_from(answer.body().deserialize::<OwnedVariant>().ok()?).ok()
+    }
+
+    /// The read end of a pipe that holds a secret.
+    fn pipe(secret: &str) -> Fd<'static> {
+        let (read, mut write) = std::io::pipe().unwrap();
+        write.write_all(secret.as_bytes()).unwrap();
+        Fd::from(std::os::fd::OwnedFd::from(read))
+    }
+
+    pub fn sign_operator_in(&self, password: &str) -> zbus::Result<Message> {
+        let none = HashMap::<&str, Variant<'_>>::new();
+        self.call(TERMINAL, "Terminal", "OperatorSignIn", &("01", Self::pipe(password), none))
+    }
+
+    pub fn load_components(&self) {
+        for ((index, custodian), component) in [(1u32, "Li"), (2, "Wang")].into_iter().zip(COMPONENTS) {
+            let none = HashMap::<&str, Variant<'_>>::new();
+            self.call(TERMINAL, "Keys", "LoadComponent", &(index, custodian, Self::pipe(component), none)).unwrap();
+        }
+    }
+
+    /// Sets the supervisor, signs the operator in, loads both key components, waits for the acquirer.
+    pub fn provision(&self) {
+        let none = HashMap::<&str, Variant<'_>>::new();
+        self.call(TERMINAL, "Terminal", "SetOperator", &("01", "supervisor", Self::pipe(PASSWORD), none)).unwrap();
+        self.sign_operator_in(PASSWORD).unwrap();
+        self.load_components();
+        self.wait_ready();
+    }
+
+    pub fn wait_ready(&self) {
+        eventually("the terminal to be ready", || {
+            (self.property(TERMINAL, "Terminal", "State")? == "ready").then_some(())
+        });
+    }
+
+    /// Creates and starts a sale.
+    pub fn begin(&self, minor: u64, key: &str) -> String {
+        let none = HashMap::<&str, Variant<'_>>::new();
+        let created = self.call(TERMINAL, "Terminal", "CreateTransaction", &("sale", key, minor, "CNY", none)).unwrap();
+        let path: OwnedObjectPath = created.body().deserialize().unwrap();
+        self.call(path.as_str(), "Transaction", "Start", &()).unwrap();
+        path.to_string()
+    }
+
+    pub fn find(&self, key: &str) -> String {
+        let found = self.call(TERMINAL, "Terminal", "FindTransaction", &key).unwrap();
+        found.body().deserialize::<OwnedObjectPath>().unwrap().to_string()
+    }
+
+    pub fn state(&self, sale: &str) -> Option<String> {
+        self.property(sale, "Transaction", "State")
+    }
+
+    /// Waits until the sale has this outcome.
+    pub fn wait_outcome(&self, sale: &str, outcome: &str) {
+        let mut seen = None;
+        eventually(&format!("the outcome {outcome}"), || {
+            seen = self.property(sale, "Transaction", "Outcome");
+            (seen.as_deref()? == outcome).then_some(())
+        });
+    }
+
+    /// The customer taps and types when asked to, and takes the card away again.
+    pub fn customer(&self, rig: &Rig, pin: &str) {
+        self.wait_prompt("present-card");
+        rig.reader_order("card in");
+        self.wait_prompt("enter-pin");
+        rig.keypad_order(&format!("type {pin} enter"));
+        rig.reader_order("card out");
+    }
+
+    fn wait_prompt(&self, word: &str) {
+        eventually(&format!("the prompt {word}"), || {
+            (self.property(TERMINAL, "Terminal", "Prompt")? == word).then_some(())
+        });
+    }
+
+    /// A whole sale up to this outcome; gives its object.
+    pub fn sell(&self, rig: &Rig, minor: u64, key: &str, pin: &str, outcome: &str) -> String {
+        let sale = self.begin(minor, key);
+        self.customer(rig, pin);
+        self.wait_outcome(&sale, outcome);
+        sale
+    }
+}
+
+/// Packages from PyPI, kept under the build directory; an error says why they cannot be had.
+pub fn python_packages(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if home.join("complete").exists() {
+        return Ok(home);
+    }
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", "--upgrade", "--target"]).arg(&home).args(packages);
+    let output = pip.output().map_err(|e| format!("no python3: {e}; apt-get install python3-pip"))?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr).lines().next_back().unwrap_or_default().to_owned();
+        return Err(format!("pip cannot install {}: {why}", packages.join(" ")));
+    }
+    std::fs::write(home.join("complete"), "").unwrap();
+    Ok(home)
+}
+
+/// Bytes from hexadecimal text.
+pub fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+}

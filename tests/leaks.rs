@@ -1,0 +1,216 @@
+//! No card number, PIN, password or key in anything that outlives its use or leaves the daemon sideways.
+//!
+//! Proves: after key load, wrong passwords, an approved, a declined and an unanswered sale, `kill -9` with a request in
+//! flight, and recovery, none of the canaries stands in any log, file of the state directory or bus message, in any of
+//! the spellings below. The searcher itself is shown to find each of them.
+
+#[path = "common/rig.rs"]
+mod rig;
+#[path = "common/site.rs"]
+mod site;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rig::{COMPONENTS, PAN, Process, Rig, Setup, eventually, skip};
+use site::{PASSWORD, Till, unhex};
+use smartpos::sim::crypto::DesKey;
+
+/// Six digits that nothing else on the rig is likely to hold.
+const PIN: &str = "839471";
+const WRONG_PIN: &str = "748392";
+const WRONG_PASSWORD: &str = "open-barley-5938";
+const MASTER: &str = "0123456789ABCDEFFEDCBA9876543210";
+
+/// One spelling of one secret.
+struct Canary {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02X}")).collect()
+}
+
+/// Text as it is, and in UTF-16.
+fn as_text(found: &mut Vec<Canary>, name: &str, text: &str) {
+    let mut add = |how: &str, bytes: Vec<u8>| found.push(Canary { name: format!("{name}, {how}"), bytes });
+    add("text", text.as_bytes().to_vec());
+    add("UTF-16 LE", text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    add("UTF-16 BE", text.encode_utf16().flat_map(u16::to_be_bytes).collect());
+}
+
+/// Bytes raw, as hexadecimal text in both cases, and as a list of numbers.
+fn as_bytes(found: &mut Vec<Canary>, name: &str, bytes: &[u8]) {
+    found.push(Canary { name: format!("{name}, raw"), bytes: bytes.to_vec() });
+    as_text(found, &format!("{name}, upper case"), &hex(bytes));
+    as_text(found, &format!("{name}, lower case"), &hex(bytes).to_lowercase());
+    let listed = |separator: &str| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(separator);
+    as_text(found, &format!("{name}, listed"), &listed(", "));
+    as_text(found, &format!("{name}, listed by dbus"), &listed(" "));
+}
+
+/// Digits packed two in a byte: padded on either side, and without the odd one out.
+fn as_digits(found: &mut Vec<Canary>, name: &str, digits: &str) {
+    as_text(found, name, digits);
+    let packed = digits.replace('=', "D");
+    let even = &packed[..packed.len() / 2 * 2];
+    found.push(Canary { name: format!("{name}, packed"), bytes: unhex(even) });
+    if packed.len() % 2 == 1 {
+        found.push(Canary { name: format!("{name}, packed from the right"), bytes: unhex(&packed[1..]) });
+    }
+}
+
+/// Clear PIN block of format 0 for the rig's card.
+fn pin_block(pin: &str) -> Vec<u8> {
+    let filled: String = format!("0{}{pin:F<14}", pin.len());
+    let account = unhex(&format!("0000{}", &PAN[PAN.len() - 13..PAN.len() - 1]));
+    unhex(&filled).iter().zip(account).map(|(a, b)| a ^ b).collect()
+}
+
+/// Every working key that the acquirer handed out: what a sign-in answer's field 62 holds under the master key.
+fn working_keys(wire: &str) -> Vec<(String, Vec<u8>)> {
+    let master = DesKey::new(&unhex(MASTER)).unwrap();
+    let clear = |wrapped: &[u8]| -> Vec<u8> {
+        wrapped.chunks(8).flat_map(|block| master.decrypt(block.try_into().unwrap())).collect()
+    };
+    let frames =
+        wire.lines().filter_map(|line| line.strip_prefix("out ")?.split_once(' ')).map(|(_, frame)| unhex(frame));
+    // Behind length, TPDU and header.
+    let answers = frames.filter(|frame| frame[13..15] == [0x08, 0x10]);
+    let mut keys = Vec::new();
+    for (n, frame) in answers.enumerate() {
+        // Field 62 is the last one: its length 0060 in BCD, then three slots of 16 bytes with a check value of 4 each.
+        let (length, block) = frame.split_at(frame.len() - 60);
+        assert_eq!(length[length.len() - 2..], [0x00, 0x60], "another key block than expected");
+        keys.push((format!("PIN key {n}"), clear(&block[..16])));
+        keys.push((format!("MAC key {n}"), clear(&block[20..28])));
+        keys.push((format!("track key {n}"), clear(&block[40..56])));
+    }
+    keys
+}
+
+fn canaries(wire: &str) -> Vec<Canary> {
+    let mut found = Vec::new();
+    as_digits(&mut found, "card number", PAN);
+    for pin in [PIN, WRONG_PIN] {
+        as_text(&mut found, "PIN", pin);
+        as_bytes(&mut found, "PIN block", &pin_block(pin));
+    }
+    as_text(&mut found, "password", PASSWORD);
+    as_text(&mut found, "wrong password", WRONG_PASSWORD);
+    for component in COMPONENTS {
+        as_bytes(&mut found, "key component", &unhex(component));
+    }
+    as_bytes(&mut found, "master key", &unhex(MASTER));
+    for (name, key) in working_keys(wire) {
+        as_bytes(&mut found, &name, &key);
+    }
+    // As the reader's card has it, and as it went to the acquirer.
+    let sale = wire.lines().find(|line| line.starts_with("in ") && line.contains(&format!("{PAN}D"))).unwrap();
+    let at = sale.find(&format!("{PAN}D")).unwrap();
+    let track = &sale[at..at + 36];
+    as_digits(&mut found, "track 2", track);
+    as_text(&mut found, "track 2 with =", &track.replace('D', "="));
+    // Its end alone, which no masking of the card number covers.
+    as_text(&mut found, "end of track 2", &track[PAN.len() - 6..]);
+    found
+}
+
+fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
+    let Some(first) = wanted.first() else { return false };
+    bytes.iter().enumerate().any(|(at, b)| b == first && bytes[at..].starts_with(wanted))
+}
+
+/// Every regular file below a directory, but the acquirer's own capture.
+fn files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            files(&entry.path(), found);
+        } else if kind.is_file() && entry.file_name() != "wire.log" {
+            found.push(entry.path());
+        }
+    }
+}
+
+/// `file: canary` for each canary that some file holds.
+fn search(directory: &Path, canaries: &[Canary]) -> Vec<String> {
+    let mut all = Vec::new();
+    files(directory, &mut all);
+    let mut leaks = Vec::new();
+    for file in all {
+        let bytes = fs::read(&file).unwrap();
+        let hits = canaries.iter().filter(|canary| holds(&bytes, &canary.bytes));
+        leaks.extend(hits.map(|canary| format!("{}: {}", file.display(), canary.name)));
+    }
+    leaks
+}
+
+/// Records every message on the bus, byte by byte, into a file of the rig.
+fn watch_bus(rig: &mut Rig, till: &Till) {
+    let record = rig.path("bus.record");
+    let mut monitor = Command::new("dbus-monitor");
+    monitor.arg("--binary").arg("--address").arg(&rig.bus_address).stdout(File::create(&record).unwrap());
+    rig.monitor = Some(Process(monitor.stderr(Stdio::null()).spawn().unwrap()));
+    eventually("the bus monitor", || {
+        let _ = till.property(site::TERMINAL, "Terminal", "Prompt");
+        holds(&fs::read(&record).unwrap(), b"Prompt").then_some(())
+    });
+}
+
+#[test]
+fn no_secret_is_left_behind_or_said_aloud() {
+    let test = "no_secret_is_left_behind_or_said_aloud";
+    if Command::new("dbus-monitor").arg("--help").stderr(Stdio::null()).stdout(Stdio::null()).status().is_err() {
+        return skip(test, "no dbus-monitor; apt-get install dbus-bin");
+    }
+    let setup = Setup { acquirer: vec!["--pin".into(), PIN.into()], ..Setup::default() };
+    let Some(mut rig) = site::rig(test, setup) else { return };
+    rig.start_daemon();
+    let till = Till::new(&rig.bus_address);
+    watch_bus(&mut rig, &till);
+    till.provision();
+    till.sign_operator_in(WRONG_PASSWORD).unwrap_err();
+    till.sell(&rig, 12_800, "order-1", PIN, "approved");
+    till.sell(&rig, 12_900, "order-2", WRONG_PIN, "declined");
+    let unanswered = till.begin(902_002, "order-3");
+    till.customer(&rig, PIN);
+    till.wait_outcome(&unanswered, "cancelled");
+    // The answer never comes, and neither does the end: the daemon is killed with the request in flight.
+    let in_flight = till.begin(902_002, "order-4");
+    till.customer(&rig, PIN);
+    eventually("the request to be in flight", || (till.state(&in_flight)? == "authorising").then_some(()));
+    rig.kill_daemon();
+    rig.start_daemon();
+    till.wait_outcome(&till.find("order-4"), "cancelled");
+    till.sign_operator_in(WRONG_PASSWORD).unwrap_err();
+
+    let canaries = canaries(&fs::read_to_string(rig.path("wire.log")).unwrap());
+    // With the daemon still there, so that the write-ahead log is as it is in daily use; then once more at rest.
+    assert_eq!(search(rig.dir.path(), &canaries), Vec::<String>::new(), "while the daemon runs");
+    rig.stop_daemon();
+    assert_eq!(search(rig.dir.path(), &canaries), Vec::<String>::new(), "after its end");
+
+    // What was searched is what should be: the run is in each of them.
+    let record = fs::read(rig.path("bus.record")).unwrap();
+    for said in ["OperatorSignIn", "LoadComponent", "Finished", "order-4", "620000******0018"] {
+        assert!(
+            holds(&record, said.as_bytes())
+                || holds(&fs::read(rig.path("state/smartpos.db")).unwrap_or_default(), said.as_bytes()),
+            "nothing recorded of {said}"
+        );
+    }
+    assert!(rig.log().contains("payment finished: approved"), "{}", rig.log());
+    assert!(rig.log().contains("payment finished: declined"), "{}", rig.log());
+
+    // And each canary is found where there is one.
+    let planted = tempfile::tempdir().unwrap();
+    for canary in &canaries {
+        let text = [b"before".as_slice(), &canary.bytes, b"after"].concat();
+        fs::write(planted.path().join("scratch"), text).unwrap();
+        let found = search(planted.path(), std::slice::from_ref(canary));
+        assert_eq!(found.len(), 1, "the searcher does not find: {}", canary.name);
+    }
+}

@@ -1,0 +1,203 @@
+//! Payments and records for the tests of the store.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use smartpos::domain::amount::{Amount, Currency, Money};
+use smartpos::domain::cause::Cause;
+use smartpos::domain::host::{ReversalReason, ReversalRequest};
+use smartpos::domain::ids::{AuthCode, Batch, IdempotencyKey, Rrn, Stan, TerminalId, TransactionCode, TransactionId};
+use smartpos::domain::outcome::{Outcome, TransactionKind, TransactionState};
+use smartpos::domain::pan::Pan;
+use smartpos::domain::secret::SecretBytes;
+use smartpos::domain::time::WallTime;
+use smartpos::engine::command::{Caller, ListFilter};
+use smartpos::engine::record::Record;
+use smartpos::engine::snapshot::TransactionView;
+use smartpos::store::Store;
+use smartpos::store::vault::Vault;
+
+pub const PAN: &str = "6225887654321098765";
+pub const EVERYTHING: ListFilter = ListFilter { uid: None, outcome: None, before: None, limit: 500 };
+
+pub fn database(directory: &Path) -> PathBuf {
+    directory.join("pos.db")
+}
+
+pub fn log(directory: &Path) -> PathBuf {
+    directory.join("pos.db-wal")
+}
+
+pub fn open(directory: &Path) -> Store {
+    Store::open(&database(directory), Vault::new(&[7; 32])).unwrap()
+}
+
+/// A payment as it is created.
+pub fn created(id: u64) -> TransactionView {
+    TransactionView {
+        id: TransactionId(id),
+        owner: Caller { uid: 1000, connection: ":1.5".to_owned() },
+        kind: TransactionKind::Sale,
+        key: IdempotencyKey::new(&format!("order-{id}")).unwrap(),
+        money: Money { amount: Amount::new(1000 + id).unwrap(), currency: Currency::CNY },
+        reference: Some(format!("table {id}")),
+        state: TransactionState::Created,
+        outcome: None,
+        cause: None,
+        evidence: String::new(),
+        code: None,
+        stan: None,
+        batch: None,
+        masked_pan: None,
+        scheme: None,
+        rrn: None,
+        auth_code: None,
+        response_code: None,
+        response_text: None,
+        reversed: false,
+        created_at: WallTime(1_795_492_800_000_000 + id),
+        finished_at: None,
+    }
+}
+
+/// The same with its request on the way.
+pub fn sent(id: u64) -> TransactionView {
+    let (batch, stan) = (Batch::new(7).unwrap(), stan(id));
+    TransactionView {
+        state: TransactionState::Authorising,
+        code: Some(TransactionCode::new(&TerminalId::new("99000001").unwrap(), batch, stan)),
+        stan: Some(stan),
+        batch: Some(batch),
+        masked_pan: Some(Pan::new(PAN).unwrap().masked()),
+        scheme: Some("unionpay".to_owned()),
+        ..created(id)
+    }
+}
+
+/// The same with everything an answer brings.
+pub fn approved(id: u64) -> TransactionView {
+    TransactionView {
+        state: TransactionState::Finished,
+        outcome: Some(Outcome::Approved),
+        rrn: Rrn::new("000000000042"),
+        auth_code: AuthCode::new("A1B2C3"),
+        response_code: Some("00".to_owned()),
+        response_text: Some(("交易成功".to_owned(), "Approved".to_owned())),
+        finished_at: Some(WallTime(1_795_492_805_000_000 + id)),
+        ..sent(id)
+    }
+}
+
+/// The same without an answer.
+pub fn reversing(id: u64) -> TransactionView {
+    TransactionView {
+        state: TransactionState::Reversing,
+        outcome: Some(Outcome::Unknown),
+        cause: Some(Cause::B06),
+        evidence: "no answer within 30 s".to_owned(),
+        ..sent(id)
+    }
+}
+
+pub fn stan(id: u64) -> Stan {
+    Stan::new(u32::try_from(id).unwrap()).unwrap()
+}
+
+pub fn reversal(id: u64) -> ReversalRequest {
+    ReversalRequest {
+        stan: stan(id),
+        batch: Batch::new(7).unwrap(),
+        money: created(id).money,
+        pan: Pan::new(PAN).unwrap(),
+        expiry: Some("3012".to_owned()),
+        sequence_number: Some(1),
+        pin_sent: true,
+        tags: SecretBytes::new(vec![0x9F, 0x36, 0x02, 0x01, 0x42, 0x95, 0x05]),
+        auth_code: None,
+        reason: ReversalReason::Other,
+    }
+}
+
+pub fn create(id: u64) -> Record {
+    Record::Created { view: Box::new(created(id)), fingerprint: format!("sale|{id}") }
+}
+
+pub fn send(id: u64) -> Record {
+    Record::Sent { view: Box::new(sent(id)), next: stan(id).next(), reversal: Box::new(reversal(id)) }
+}
+
+pub fn change(view: TransactionView) -> Record {
+    Record::Changed { view: Box::new(view) }
+}
+
+pub fn close(id: u64) -> Record {
+    Record::ReversalClosed { id: TransactionId(id), response_code: None }
+}
+
+/// One online sale, in the three commits the engine makes of it.
+pub fn sale(store: &mut Store, id: u64) {
+    store.commit(&[create(id)]).unwrap();
+    store.commit(&[send(id)]).unwrap();
+    store.commit(&[close(id), change(approved(id))]).unwrap();
+}
+
+/// Everything the store says, as comparable text; the card number only as whether it is the right one.
+pub fn contents(store: &Store) -> String {
+    let mut text = String::new();
+    let found = store.load().unwrap();
+    writeln!(
+        text,
+        "{} {} {} {:?} {:?}",
+        found.next_stan, found.batch, found.next_id, found.on_duty, found.signed_in_at
+    )
+    .unwrap();
+    for r in &found.reversals {
+        let q = &r.request;
+        let right = q.pan.expose() == PAN && q.tags.expose() == reversal(1).tags.expose();
+        writeln!(text, "reversal {} {} {} {} {:?} {:?}", r.id, q.stan, q.batch, q.reason, q.auth_code, q.money)
+            .unwrap();
+        writeln!(text, "  {right} {:?} {:?} {}", q.expiry, q.sequence_number, q.pin_sent).unwrap();
+    }
+    for o in &found.operators {
+        writeln!(text, "operator {o:?}").unwrap();
+    }
+    for view in &found.open {
+        writeln!(text, "open {}", view.id).unwrap();
+    }
+    for view in store.list(&EVERYTHING).unwrap() {
+        let (again, fingerprint) = store.find_by_key(view.owner.uid, &view.key).unwrap().unwrap();
+        assert_eq!(again, view);
+        writeln!(text, "{fingerprint} {view:?}").unwrap();
+    }
+    let keys = store.working_keys().unwrap().map(|k| k.expose().to_vec());
+    writeln!(text, "working keys {keys:?}, master key {}", store.master_key().unwrap().is_some()).unwrap();
+    text
+}
+
+/// The files as a power cut leaves them.
+pub fn copy_files(from: &Path, to: &Path) {
+    for file in [database, log] {
+        std::fs::copy(file(from), file(to)).unwrap();
+    }
+}
+
+/// Runs one ignored test of this very binary in a process of its own, through these words of another program.
+pub fn run_child(through: &[&str], test: &str, directory: &Path) -> std::process::Output {
+    let program = std::env::current_exe().unwrap();
+    let (first, rest) = through.split_first().unwrap();
+    std::process::Command::new(first)
+        .args(rest)
+        .arg(program)
+        .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
+        .env(CHILD, directory)
+        .output()
+        .unwrap()
+}
+
+/// Where a child finds its directory.
+pub fn child_directory() -> PathBuf {
+    PathBuf::from(std::env::var_os(CHILD).expect("run by its parent test only"))
+}
+
+const CHILD: &str = "STORE_TEST_DIRECTORY";

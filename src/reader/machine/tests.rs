@@ -1,3 +1,5 @@
+//! What it proves: one tap from port to read in virtual time, and every way it can go wrong on the line or in the field.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What it proves: the sequence with scripted cards of three schemes, every outcome, and any answer a card may give.
+
 use proptest::prelude::*;
 
 use super::fake::*;

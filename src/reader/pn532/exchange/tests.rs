@@ -1,3 +1,5 @@
+//! What it proves: one command ends in its answer or in a named trouble, whatever the line does, within its budgets.
+
 use super::*;
 
 const FIRMWARE: [u8; 13] = [0x00, 0x00, 0xFF, 0x06, 0xFA, 0xD5, 0x03, 0x32, 0x01, 0x06, 0x07, 0xE8, 0x00];

@@ -1,3 +1,5 @@
+//! What it proves: frames are found in any stream of bytes, however it is cut; nothing is held beyond one frame.
+
 use proptest::prelude::*;
 
 use super::*;

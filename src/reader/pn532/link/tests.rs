@@ -1,5 +1,8 @@
+//! What it proves: the chip is brought up as recorded, kept up, and brought back by the ladder, in virtual time.
+
 use super::*;
 use crate::reader::pn532::fake::{FakeChip, text};
+use crate::reader::pn532::frame;
 
 /// The link and a chip in virtual time.
 struct Rig {

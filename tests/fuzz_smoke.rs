@@ -111,9 +111,41 @@ fn damaged_card_bytes_break_no_promise() {
     run(2, &card_bytes(), targets::tlv);
 }
 
+/// What two independent drivers and a PN532 say to each other: ACK, NACK, error, normal and extended frames, noise.
+fn reader_bytes() -> Vec<Vec<u8>> {
+    let mut seeds = [
+        "55550000000000000000000000000000000000FF03FDD414011700",
+        "0000FF00FF000000FF02FED5151600",
+        "0000FF00FF000000FF06FAD50332010607E800",
+        "0000FF11EFD54B010100042004081122330578807002D900",
+        "0000FFFF0000",
+        "0000FF01FF7F8100",
+        "550000550000FF02FED4022A00",
+    ]
+    .map(unhex)
+    .to_vec();
+    let mut extended = unhex("0000FFFFFF0109F6D400");
+    extended.extend((0..=255).chain(0..7));
+    let sum = extended[8..].iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+    extended.extend([sum.wrapping_neg(), 0]);
+    seeds.push(extended);
+    seeds
+}
+
+#[test]
+fn a_damaged_reader_line_breaks_no_promise() {
+    run(3, &reader_bytes(), targets::reader_frame);
+}
+
 #[test]
 fn undamaged_seeds_are_accepted_so_that_damage_starts_from_something_real() {
     use smartpos::codec::iso8583::Message;
     assert_eq!(messages().iter().filter(|input| Message::decode(input).is_ok()).count(), 18);
     assert!(smartpos::codec::tlv::check(&card_bytes()[3]).is_ok());
+    let found = |input: &[u8]| {
+        let (mut decoder, mut rest) = (smartpos::reader::pn532::frame::Decoder::default(), input);
+        std::iter::from_fn(|| decoder.next(&mut rest)).flatten().count()
+    };
+    let counts: Vec<_> = reader_bytes().iter().map(|input| found(input)).collect();
+    assert_eq!(counts, [1, 2, 2, 1, 1, 1, 1, 1]);
 }

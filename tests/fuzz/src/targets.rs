@@ -9,6 +9,7 @@ use smartpos::codec::dol;
 use smartpos::codec::frame::{Framer, strip_length};
 use smartpos::codec::iso8583::{Format, Message, Spec, Value};
 use smartpos::codec::tlv::{self, Object, Tag, TlvError, Writer};
+use smartpos::reader::pn532::frame::{self, Decoder, Frame, MAX_BODY};
 
 /// Host messages: the decoder on one frame, the framer on a stream.
 pub fn message(input: &[u8]) {
@@ -125,4 +126,63 @@ fn rewrite<'a>(
         out.extend_from_slice(writer.as_bytes());
     }
     Ok(())
+}
+
+/// The reader's line: frames found in any stream, however it is cut, and found again after any rubbish.
+pub fn reader_frame(input: &[u8]) {
+    let whole = bodies(input, input.len().max(1));
+    let cut = bodies(input, usize::from(input.first().copied().unwrap_or(1)).max(1));
+    assert!(whole == cut, "frames depend on where the stream is cut");
+    for body in &whole {
+        assert!((1..=MAX_BODY).contains(&body.len()));
+    }
+    found_behind(input);
+    if let Ok(written) = frame::encode(input)
+        // The one body that is the error frame.
+        && input != [0x7F]
+    {
+        assert!(bodies(written.expose(), 1) == [input], "not the body that was written");
+    }
+}
+
+/// The bodies in a stream that comes in pieces of this size; other frames as bodies of their first letter.
+fn bodies(input: &[u8], size: usize) -> Vec<Vec<u8>> {
+    let mut decoder = Decoder::default();
+    let mut found = Vec::new();
+    for mut piece in input.chunks(size) {
+        while let Some(item) = decoder.next(&mut piece) {
+            if let Ok(frame) = item {
+                found.push(content(&frame));
+            }
+        }
+        assert!(piece.is_empty(), "bytes left although nothing came");
+    }
+    found
+}
+
+fn content(frame: &Frame) -> Vec<u8> {
+    match frame {
+        Frame::Body(body) => body.expose().to_vec(),
+        Frame::Ack | Frame::Nack | Frame::Error => frame.kind().as_bytes()[..1].to_vec(),
+    }
+}
+
+/// Whatever came before, a frame behind a pause is found: nothing that is held can hide it for good.
+fn found_behind(input: &[u8]) {
+    let mut decoder = Decoder::default();
+    let mut rest = input;
+    while decoder.next(&mut rest).is_some() {}
+    // Each silence gives up one held start code.
+    for _ in 0..=MAX_BODY {
+        let mut nothing: &[u8] = &[];
+        let held = decoder.cut().is_some();
+        while decoder.next(&mut nothing).is_some() {}
+        if !held {
+            break;
+        }
+    }
+    let Ok(written) = frame::encode(&[0xD5, 0x03, 0x32, 0x01, 0x06, 0x07]) else { panic!("a short body is refused") };
+    let mut rest = written.expose();
+    let found = std::iter::from_fn(|| decoder.next(&mut rest)).flatten().map(|frame| content(&frame)).last();
+    assert!(found.as_deref() == Some(&[0xD5, 0x03, 0x32, 0x01, 0x06, 0x07][..]), "a frame behind a pause was lost");
 }

@@ -2,7 +2,7 @@
 # Everything that must hold. Ends with: N passed, N failed, N skipped
 set -u
 cd "$(dirname "$0")/.."
-bash tests/install.sh dbus gcc libc6-dev systemd libnfc-bin python3-venv python3-dbus polkitd strace \
+bash tests/install.sh dbus gcc libc6-dev systemd libnfc-bin python3-venv python3-dbus python3-gi polkitd strace \
     qemu-system-x86 busybox-static cpio kmod || echo "run: some packages could not be installed; what needs them is skipped" >&2
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

@@ -14,6 +14,7 @@ use smartpos::domain::host::{
     HostAnswer, HostFailure, HostRequest, KeyCheck, MacCheck, ProcessingRequest, SaleAnswer, SignInAnswer,
 };
 use smartpos::domain::ids::{AuthCode, Batch, IdempotencyKey, MerchantId, Rrn, TerminalId, TransactionId};
+use smartpos::domain::offline::{OfflineLimits, OfflineMode};
 use smartpos::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use smartpos::domain::pan::Pan;
 use smartpos::domain::response::{Response, ResponseAction, ResponseClass};
@@ -23,7 +24,7 @@ use smartpos::engine::action::Action;
 use smartpos::engine::command::{Caller, Command, CommandId, Device, NewTransaction};
 use smartpos::engine::event::Event;
 use smartpos::engine::machine::{Engine, Output};
-use smartpos::engine::settings::Settings;
+use smartpos::engine::settings::{ForwardSettings, Settings};
 use smartpos::engine::snapshot::TransactionView;
 use smartpos::store::Store;
 use store_common::*;
@@ -45,6 +46,10 @@ fn settings() -> Settings {
         keys_max_age: Duration::from_secs(86_400),
         clock_tolerance: Duration::from_secs(300),
         reversal_ends: vec!["25".to_owned()],
+        reversal_retries: 3,
+        offline: OfflineLimits::default(),
+        forwarding: ForwardSettings::default(),
+        boot: "boot-1".to_owned(),
     }
 }
 
@@ -152,6 +157,9 @@ fn answer(code: &str) -> Event {
         settlement_date: None,
         card_org: None,
         issuer: None,
+        host_date: None,
+        acquirer: None,
+        issuer_script: false,
         mac: if code == "00" { MacCheck::Good } else { MacCheck::NotDue },
         asks: ProcessingRequest::None,
     }))
@@ -167,6 +175,7 @@ fn steps(end: Event) -> Vec<Event> {
         confirm_amount: None,
         detached: false,
         reference: None,
+        mode: OfflineMode::OnlineOnly,
     };
     vec![
         asked(Command::Create(new)),

@@ -8,11 +8,12 @@ use std::time::Instant;
 use smartpos::domain::amount::{Amount, Currency, Money};
 use smartpos::domain::host::{ReversalReason, ReversalRequest};
 use smartpos::domain::ids::{AuthCode, Batch, IdempotencyKey, Rrn, Stan, TerminalId, TransactionCode, TransactionId};
+use smartpos::domain::offline::OfflineMode;
 use smartpos::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use smartpos::domain::pan::Pan;
 use smartpos::domain::secret::SecretBytes;
 use smartpos::domain::time::WallTime;
-use smartpos::engine::command::Caller;
+use smartpos::engine::command::{Caller, NewTransaction};
 use smartpos::engine::record::Record;
 use smartpos::engine::snapshot::TransactionView;
 use smartpos::store::Store;
@@ -147,31 +148,18 @@ fn sell(store: &mut Store, number: &mut u64, times: &mut Times) -> Result<(), Bo
 }
 
 fn created(number: u64) -> Option<TransactionView> {
-    Some(TransactionView {
-        id: TransactionId(number),
-        owner: Caller { uid: 1000, connection: ":1.7".into() },
+    let new = NewTransaction {
+        caller: Caller { uid: 1000, connection: ":1.7".into() },
         kind: TransactionKind::Sale,
         // As random as a UUID, so that the index is hit at random places as in life.
         key: IdempotencyKey::new(&format!("{:016x}-{number}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15)))?,
         money: Money { amount: Amount::new(12_800)?, currency: Currency::CNY },
+        confirm_amount: None,
+        detached: false,
         reference: Some(format!("order {number}")),
-        state: TransactionState::Created,
-        outcome: None,
-        cause: None,
-        evidence: String::new(),
-        code: None,
-        stan: None,
-        batch: None,
-        masked_pan: None,
-        scheme: None,
-        rrn: None,
-        auth_code: None,
-        response_code: None,
-        response_text: None,
-        reversed: false,
-        created_at: WallTime(1_700_000_000_000_000 + number),
-        finished_at: None,
-    })
+        mode: OfflineMode::OnlineOnly,
+    };
+    Some(TransactionView::new(TransactionId(number), new, WallTime(1_700_000_000_000_000 + number)))
 }
 
 fn reversal(view: &TransactionView, stan: Stan, batch: Batch) -> Option<ReversalRequest> {

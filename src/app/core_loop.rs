@@ -17,15 +17,12 @@ use crate::app::ceremony::KeyLoad;
 use crate::app::watchdog::Progress;
 use crate::bus::{Request, Update};
 use crate::domain::prompt::Language;
-use crate::domain::time::{Instant, Now};
+use crate::domain::time::Now;
 use crate::driver::evdev::{KeypadCommand, KeypadDeviceEvent};
 use crate::driver::serial::{SerialCommand, SerialEvent};
 use crate::driver::tcp;
-use crate::engine::action::Action;
 use crate::engine::command::{CommandId, Refusal, Reply};
 use crate::engine::event::Event;
-use crate::engine::machine::{Engine, Output};
-use crate::engine::record::Record;
 use crate::engine::settings::Settings;
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::Snapshot;
@@ -33,6 +30,7 @@ use crate::host::session::Host;
 use crate::keypad::Keypad;
 use crate::reader::Reader;
 use crate::store::Store;
+use crate::store::teller::{Settled, Teller};
 
 /// The way to everything outside.
 pub struct Wires {
@@ -62,12 +60,11 @@ pub struct Inlets {
 
 /// The machines and the store, with what is under way between them.
 pub struct Core {
-    engine: Engine,
-    store: Store,
+    teller: Teller,
     host: Host,
     reader: Reader,
     keypad: Keypad,
-    settings: Settings,
+    card_wait: Duration,
     key_load: KeyLoad,
     wires: Wires,
     clock: fn() -> Now,
@@ -80,8 +77,6 @@ pub struct Core {
     shown: &'static str,
     /// The language of prompts.
     language: Language,
-    /// When a refused commit is tried again.
-    storage_retry: Option<Instant>,
 }
 
 /// Everything the core is made of.
@@ -126,16 +121,16 @@ impl Core {
     /// Takes up where the store left off; gives the state for readers that never wait along with itself.
     pub fn new(parts: Parts, wires: Wires, seed: u64) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), CoreError> {
         let now = (parts.clock)();
-        let engine = Engine::recover(parts.settings.clone(), parts.store.load()?, seed, now);
-        let published = Arc::new(engine.snapshot());
+        let card_wait = parts.settings.card_wait;
+        let teller = Teller::new(parts.settings, parts.store, seed, now)?;
+        let published = Arc::new(teller.engine().snapshot());
         let (snapshots, readers) = watch::channel(Arc::clone(&published));
         let mut core = Self {
-            engine,
-            store: parts.store,
+            teller,
             host: parts.host,
             reader: parts.reader,
             keypad: parts.keypad,
-            settings: parts.settings,
+            card_wait,
             key_load: KeyLoad::default(),
             wires,
             clock: parts.clock,
@@ -146,7 +141,6 @@ impl Core {
             published,
             shown: "idle",
             language: parts.language,
-            storage_retry: None,
         };
         core.keys_changed(now);
         core.pump(now)?;
@@ -175,12 +169,11 @@ impl Core {
     fn sleep(&self) -> Duration {
         let now = (self.clock)().mono;
         let deadlines = [
-            self.engine.deadline(),
+            self.teller.deadline(),
             self.host.deadline(),
             self.reader.deadline(),
             self.keypad.deadline(),
             self.key_load.deadline(),
-            self.storage_retry,
         ];
         // One microsecond more, because a timer that fires early would only be set again.
         let first = deadlines.into_iter().flatten().min().map(|d| d.since(now) + Duration::from_micros(1));
@@ -192,7 +185,7 @@ impl Core {
         self.host.expire(now.mono);
         self.reader.expire(now.mono);
         self.keypad.expire(now.mono);
-        self.engine.expire(now);
+        self.teller.expire(now);
         if self.key_load.expire(now.mono) {
             self.keys_changed(now);
         }
@@ -224,33 +217,23 @@ impl Core {
         Err(CoreError::Restless)
     }
 
-    /// Takes all that the engine decided: first the records, in one commit; then the actions. Says whether it was idle.
+    /// Takes all that the engine decided: first to disk, then done. Says whether it was idle.
     fn decide(&mut self, now: Now) -> Result<bool, CoreError> {
-        let mut records: Vec<Record> = Vec::new();
-        let mut actions: Vec<Action> = Vec::new();
-        while let Some(output) = self.engine.poll() {
-            match output {
-                Output::Record(record) => records.push(record),
-                Output::Act(action) => actions.push(action),
+        match self.teller.settle(now)? {
+            Settled::Idle => return Ok(true),
+            Settled::Done(actions) => {
+                for action in actions {
+                    self.act(now, action);
+                }
             }
+            Settled::Refused(evidence) => self.storage_failed(now, &evidence),
         }
-        let idle = records.is_empty() && actions.is_empty();
-        if !records.is_empty()
-            && let Err(error) = self.store.commit(&records)
-        {
-            // What was decided does not hold: drop the actions and start from what is on disk.
-            self.storage_failed(now, &error)?;
-            return Ok(false);
-        }
-        for action in actions {
-            self.act(now, action);
-        }
-        Ok(idle)
+        Ok(false)
     }
 
     /// Makes the new state visible, then sends the signals that lead to it.
     fn publish(&mut self) {
-        let snapshot = self.engine.snapshot();
+        let snapshot = self.teller.engine().snapshot();
         let changed = snapshot != *self.published;
         if !changed && self.signals.is_empty() {
             return;
@@ -267,6 +250,6 @@ impl Core {
     }
 
     fn tell_engine(&mut self, now: Now, event: Event) {
-        self.engine.handle(now, event);
+        self.teller.handle(now, event);
     }
 }

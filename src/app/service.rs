@@ -16,7 +16,7 @@ use crate::bus::{self, BusAddress};
 use crate::domain::secret::DoubleKey;
 use crate::driver::evdev as keypad_device;
 use crate::driver::{clock, device_path, serial, tcp};
-use crate::engine::settings::Settings;
+use crate::engine::settings::{ForwardSettings, Settings};
 use crate::engine::snapshot::Snapshot;
 use crate::host::session::Host;
 use crate::keypad::Keypad;
@@ -246,6 +246,15 @@ fn settings(config: &Config) -> Settings {
         keys_max_age: profile.keys.max_age,
         clock_tolerance: std::time::Duration::from_secs(600),
         reversal_ends: profile.reversal.end_codes.iter().cloned().collect(),
+        reversal_retries: u32::from(profile.reversal.retries),
+        offline: profile.offline.limits.clone(),
+        forwarding: ForwardSettings {
+            pace: profile.offline.pace,
+            done_codes: profile.offline.done_codes.iter().cloned().collect(),
+            retries: profile.offline.retries,
+            hold_after: profile.offline.hold_after,
+        },
+        boot: clock::boot(),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::bus::result::{Row, listed};
 use crate::bus::terminal::unexpected;
 use crate::domain::amount::{Amount, Currency, MAX_MINOR, Money};
 use crate::domain::ids::{IdempotencyKey, TransactionCode, TransactionId};
+use crate::domain::offline::OfflineMode;
 use crate::domain::outcome::{Outcome, TransactionKind};
 use crate::engine::command::{Caller, Command, ListFilter, NewTransaction, RefusalKind, Reply};
 
@@ -47,12 +48,20 @@ pub(super) fn order(
     let confirm_amount = options.flag("confirm-amount")?;
     let detached = options.flag("detached")?.unwrap_or(false);
     let reference = options.text("reference")?;
+    let mode = options.text("mode")?;
     options.finish()?;
     if let Some(reference) = &reference {
         printable("option 'reference'", reference, REFERENCE)?;
     }
+    let mode = match mode {
+        None => OfflineMode::OnlineOnly,
+        Some(word) => OfflineMode::from_word(&word).ok_or_else(|| {
+            let known: Vec<_> = OfflineMode::ALL.iter().map(|m| m.as_str()).collect();
+            Error::invalid(format!("option 'mode' is one of: {}", known.join(", ")))
+        })?,
+    };
     let money = Money { amount, currency };
-    Ok(NewTransaction { caller: caller.clone(), kind, key, money, confirm_amount, detached, reference })
+    Ok(NewTransaction { caller: caller.clone(), kind, key, money, confirm_amount, detached, reference, mode })
 }
 
 fn idempotency_key(text: &str) -> Result<IdempotencyKey> {

@@ -154,6 +154,7 @@ impl Publisher {
                 let (zh, en) = (prompt.text(Language::Zh), prompt.text(Language::En));
                 self.to_owner(snapshot, *id, connection, "Prompt", &(prompt.word(), zh, en))
             }
+            Signal::ForwardingChanged { .. } | Signal::QueueProgress { .. } => Ok(None),
             Signal::TransactionFinished { id, connection, outcome } => {
                 self.to_owner(snapshot, *id, connection, "Finished", &(outcome.as_str(),))
             }

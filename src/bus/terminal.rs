@@ -237,6 +237,9 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::List(_) => "a list",
         Reply::KeyComponent { .. } => "a key component",
         Reply::Echo { .. } => "an echo",
+        Reply::Journal(_) => "rows of the journal",
+        Reply::JournalChecked(_) => "a check of the journal",
+        Reply::Draining { .. } => "a queue",
     };
     Error::internal(format!("the core answered '{what}', which is no answer to this call"))
 }

@@ -4,6 +4,7 @@ use crate::domain::amount::Money;
 use crate::domain::card::CardRead;
 use crate::domain::cause::Cause;
 use crate::domain::ids::{AuthCode, Batch, Rrn, Stan};
+use crate::domain::offline::{OfflineSale, ScriptReport};
 use crate::domain::outcome::words;
 use crate::domain::pan::Pan;
 use crate::domain::response::Response;
@@ -29,6 +30,20 @@ pub enum HostRequest {
     Sale(Box<SaleRequest>),
     /// 0400.
     Reversal(Box<ReversalRequest>),
+    /// 0220 of a payment accepted offline.
+    OfflineSale {
+        /// What was accepted.
+        sale: Box<OfflineSale>,
+        /// Whether it may have been sent before: same trace, marked as a repeat where the acquirer wants that.
+        repeat: bool,
+    },
+    /// 0620.
+    ScriptReport {
+        /// Field 11, its own.
+        stan: Stan,
+        /// What is reported.
+        report: Box<ScriptReport>,
+    },
 }
 
 /// 0800: asks for working keys.
@@ -113,6 +128,10 @@ pub enum HostAnswer {
         /// The header's request.
         asks: ProcessingRequest,
     },
+    /// 0230.
+    OfflineSale(SaleAnswer),
+    /// 0630.
+    ScriptReport(Response),
 }
 
 /// 0810 with its keys already checked. The keys themselves stay in `host` until the engine says install.
@@ -179,6 +198,12 @@ pub struct SaleAnswer {
     pub card_org: Option<String>,
     /// Field 44, issuer id.
     pub issuer: Option<String>,
+    /// Field 13, `MMDD`.
+    pub host_date: Option<String>,
+    /// Field 32, digits.
+    pub acquirer: Option<String>,
+    /// Whether field 55 carries a script for the card (71, 72).
+    pub issuer_script: bool,
     /// Whether the MAC was present and right.
     pub mac: MacCheck,
     /// The header's request.

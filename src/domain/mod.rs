@@ -9,6 +9,7 @@ pub mod device;
 pub mod host;
 pub mod ids;
 pub mod link;
+pub mod offline;
 pub mod outcome;
 pub mod pan;
 pub mod prompt;

@@ -68,6 +68,8 @@ words! {
         AwaitingPin = "awaiting-pin",
         /// The host is being reached; nothing has been sent.
         Connecting = "connecting",
+        /// Being stored within the offline limits.
+        Storing = "storing",
         /// The request has left; the answer is awaited.
         Authorising = "authorising",
         /// No valid answer: the reversal waits or is on its way.

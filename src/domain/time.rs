@@ -33,6 +33,18 @@ pub struct Now {
     pub wall: WallTime,
 }
 
+/// A moment at which the time was known for sure, on both clocks. Ages are measured from it by the boot clock, so that a
+/// jump of the wall clock changes none of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockAnchor {
+    /// Which boot the boot clock belongs to (`/proc/sys/kernel/random/boot_id`).
+    pub boot: String,
+    /// The boot clock then.
+    pub mono: Instant,
+    /// The true time then.
+    pub wall: WallTime,
+}
+
 /// A calendar date and time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Civil {

@@ -16,3 +16,13 @@ fn read(clock: ClockId) -> u64 {
 pub fn now() -> Now {
     Now { mono: Instant(read(ClockId::CLOCK_BOOTTIME)), wall: WallTime(read(ClockId::CLOCK_REALTIME)) }
 }
+
+/// This boot's id: the boot clock of another boot says nothing about this one. Empty where the kernel does not tell.
+pub fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// Whether a time server has set the system's clock in this boot (systemd-timesyncd's mark).
+pub fn synchronised() -> bool {
+    std::path::Path::new("/run/systemd/timesync/synchronized").exists()
+}

@@ -3,6 +3,7 @@
 use crate::domain::amount::Money;
 use crate::domain::card::TapRequest;
 use crate::domain::host::HostRequest;
+use crate::domain::ids::TransactionId;
 use crate::domain::pan::Pan;
 use crate::domain::prompt::Prompt;
 use crate::domain::secret::SecretBytes;
@@ -46,6 +47,11 @@ pub enum Action {
     AskPassword,
     /// End the keypad entry under way.
     StopEntry,
+    /// Read the oldest payment to forward behind this one; answered by `QueueHeadLoaded`.
+    LoadQueueHead {
+        /// The one before it; `None` for the very oldest.
+        after: Option<TransactionId>,
+    },
     /// Check a password against its hash; answered by `PasswordChecked`.
     CheckPassword {
         /// Which check.

@@ -109,6 +109,7 @@ impl Engine {
         let row = |available: bool, cause: Option<Cause>| Capability {
             available,
             cause,
+            refusal: None,
             until: None,
             amount_left: None,
             count_left: None,

@@ -3,8 +3,11 @@
 use crate::domain::amount::{Currency, Money};
 use crate::domain::cause::Cause;
 use crate::domain::ids::{IdempotencyKey, OperatorId, TransactionCode, TransactionId};
+use crate::domain::offline::{OfflineMode, Resolution};
 use crate::domain::outcome::{Outcome, Role, TransactionKind};
+use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
+use crate::domain::time::WallTime;
 use crate::engine::snapshot::TransactionView;
 
 /// Names one pending command, so that its reply finds the way back.
@@ -37,6 +40,8 @@ pub struct NewTransaction {
     pub detached: bool,
     /// The app's own reference, shown in lists; up to 64 printable characters.
     pub reference: Option<String>,
+    /// Whether it may be accepted without the host.
+    pub mode: OfflineMode,
 }
 
 /// Which payments to list; newest first.
@@ -158,11 +163,91 @@ pub enum Command {
     },
     /// Sends an echo test to the host.
     Echo,
+    /// Sends what is queued now, without waiting for the back-off.
+    Drain,
+    /// Lists what is unsent: payments accepted offline and open reversals, oldest first.
+    ListQueue(QueueFilter),
+    /// Keeps a waiting payment from being sent until a person decides.
+    Hold {
+        /// Who asks.
+        caller: Caller,
+        /// Which, by code.
+        code: TransactionCode,
+        /// Why, for the record.
+        note: String,
+    },
+    /// A supervisor decides about something held.
+    Resolve {
+        /// Who asks.
+        caller: Caller,
+        /// Which, by code.
+        code: TransactionCode,
+        /// What.
+        decision: Resolution,
+        /// Why, for the record.
+        note: String,
+    },
+    /// Puts a card on the deny list of offline payments.
+    DenyCard {
+        /// The card.
+        pan: Pan,
+        /// Why, for the record.
+        note: String,
+    },
+    /// Checks the journal's chain from its first row to its last.
+    VerifyJournal,
+    /// Reads rows of the journal, oldest first.
+    ExportJournal {
+        /// Only rows behind this one.
+        after: u64,
+        /// At most so many, 1 ..= 1000.
+        limit: u16,
+    },
+    /// A consistent copy of everything that must survive, sealed under a passphrase.
+    Backup {
+        /// 12 to 128 bytes.
+        passphrase: SecretBytes,
+        /// Where it goes.
+        to: std::os::fd::OwnedFd,
+    },
     /// A bus client is gone.
     ClientGone {
         /// Its unique name.
         connection: String,
     },
+}
+
+/// Which unsent things to list; oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueFilter {
+    /// Only what waits for a person.
+    pub held: bool,
+    /// Only with an id above this (paging).
+    pub after: Option<TransactionId>,
+    /// At most so many, 1 ..= 500.
+    pub limit: u16,
+}
+
+/// One row of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalRow {
+    /// 1, 2, 3 …
+    pub number: u64,
+    /// When it was written.
+    pub at: WallTime,
+    /// What was written, as JSON.
+    pub entry: String,
+    /// The chain's value behind this row, hex.
+    pub chain: String,
+}
+
+/// What came of checking the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalCheck {
+    /// Rows that were read.
+    pub rows: u64,
+    /// The first row that is missing or altered, and what is wrong with it.
+    pub broken: Option<(u64, String)>,
 }
 
 /// An attached device, as addressed on the bus.
@@ -196,6 +281,15 @@ pub enum Reply {
         component_check: String,
         /// Check value of the whole key once both are in, hex.
         key_check: Option<String>,
+    },
+    /// Rows of the journal.
+    Journal(Vec<JournalRow>),
+    /// The journal was checked.
+    JournalChecked(JournalCheck),
+    /// So many payments were there to be sent.
+    Draining {
+        /// How many.
+        waiting: u32,
     },
     /// The echo came back.
     Echo {
@@ -262,8 +356,13 @@ impl NewTransaction {
         let Money { amount, currency } = self.money;
         let confirm = self.confirm_amount.map_or("default", |c| if c { "yes" } else { "no" });
         let currency: Currency = currency;
+        let mode = match self.mode {
+            // As it was written before there were modes.
+            OfflineMode::OnlineOnly => String::new(),
+            mode => format!("|{mode}"),
+        };
         format!(
-            "{}|{}|{}|{confirm}|{}",
+            "{}|{}|{}|{confirm}|{}{mode}",
             self.kind,
             amount.minor(),
             currency.alpha(),

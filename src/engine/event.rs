@@ -7,6 +7,7 @@ use crate::domain::host::{HostAnswer, HostFailure};
 use crate::domain::ids::OperatorId;
 use crate::domain::secret::{PinBlock, SecretBytes};
 use crate::engine::command::{Command, CommandId, Device};
+use crate::engine::record::{QueueHead, Verdict};
 use crate::engine::snapshot::TransactionView;
 
 /// One thing that happened.
@@ -83,6 +84,12 @@ pub enum Event {
     HostReplied(HostAnswer),
     /// No connection, or no valid answer.
     HostFailed(HostFailure),
+    /// The store has judged a payment that was to be accepted offline.
+    OfflineJudged(Verdict),
+    /// The next payment to forward, as asked for by `LoadQueueHead`; `None`: there is none behind that one.
+    QueueHeadLoaded(Option<Box<QueueHead>>),
+    /// The system's clock is synchronised with a time server now.
+    ClockSynchronised,
     /// The key ceremony moved on, or a master key was loaded or removed.
     KeysChanged {
         /// Check value of the master key, hex.

@@ -83,7 +83,8 @@ impl Engine {
             | TransactionState::AwaitingConfirmation
             | TransactionState::AwaitingCard
             | TransactionState::AwaitingPin
-            | TransactionState::Connecting => self.drop_unsent(id, "cancelled by the app"),
+            | TransactionState::Connecting
+            | TransactionState::Storing => self.drop_unsent(id, "cancelled by the app"),
         }
         self.act(Action::Reply(command, Ok(Reply::Done)));
     }

@@ -21,7 +21,7 @@ use crate::engine::sale::Sale;
 use crate::engine::settings::Settings;
 use crate::engine::sign_in::SignIn;
 use crate::engine::signal::Signal;
-use crate::engine::snapshot::{DeviceView, KeysView, Snapshot, TerminalView, TransactionView};
+use crate::engine::snapshot::{DeviceView, KeysView, QueueView, Snapshot, TerminalView, TransactionView};
 
 /// One thing the core loop has to do. All records in the queue are committed before any action is released.
 pub enum Output {
@@ -113,7 +113,8 @@ impl Engine {
             | TransactionState::AwaitingConfirmation
             | TransactionState::AwaitingCard
             | TransactionState::AwaitingPin
-            | TransactionState::Connecting => {
+            | TransactionState::Connecting
+            | TransactionState::Storing => {
                 view.state = TransactionState::Finished;
                 view.outcome = Some(Outcome::Cancelled);
                 view.cause = Some(Cause::P04);
@@ -157,6 +158,7 @@ impl Engine {
             Event::KeysChanged { master_check, pending_component, asking_component } => {
                 self.keys_changed(master_check, pending_component, asking_component);
             }
+            Event::OfflineJudged(_) | Event::QueueHeadLoaded(_) | Event::ClockSynchronised => {}
             Event::StorageChanged { fault } => self.storage_changed(fault),
         }
         // The event counts even where its deadline has just passed: an answer is an answer.
@@ -198,6 +200,12 @@ impl Engine {
         waits.chain(others.into_iter().flatten()).min()
     }
 
+    /// Whether there is something to do.
+    #[cfg(test)]
+    pub(super) fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -217,6 +225,7 @@ impl Engine {
                 operator: self.operators.on_duty.clone(),
                 supervisor_set: self.operators.supervisor_set(),
                 active: self.sale.as_ref().map(|s| s.id),
+                active_owner: None,
                 prompt: self.prompt.clone(),
                 next_sign_in: self.next_sign_in(),
                 signed_in_at: self.sign_in.last_good,
@@ -228,6 +237,8 @@ impl Engine {
             capabilities: self.capabilities(),
             keys: self.keys.clone(),
             open_reversals: u32::try_from(self.reversals.len()).unwrap_or(u32::MAX),
+            held_reversals: 0,
+            queue: QueueView::default(),
         }
     }
 
@@ -277,7 +288,13 @@ impl Engine {
                 self.act(Action::Reply(id, Ok(Reply::Done)));
             }
             // The core answers these from the store and the key ceremony; here they would be a wiring fault.
+            Command::Drain | Command::Hold { .. } | Command::Resolve { .. } => {}
             Command::List(_)
+            | Command::ListQueue(_)
+            | Command::DenyCard { .. }
+            | Command::VerifyJournal
+            | Command::ExportJournal { .. }
+            | Command::Backup { .. }
             | Command::LoadKeyComponent { .. }
             | Command::LoadKeyComponentAtKeypad { .. }
             | Command::AbandonKeyLoad => {

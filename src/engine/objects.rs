@@ -56,34 +56,12 @@ impl Engine {
     fn create(&mut self, command: CommandId, new: NewTransaction, fingerprint: String) {
         let id = self.next_id;
         self.next_id = TransactionId(id.0.saturating_add(1));
-        let view = TransactionView {
-            id,
-            owner: new.caller,
-            kind: new.kind,
-            key: new.key,
-            money: new.money,
-            reference: new.reference,
-            state: TransactionState::Created,
-            outcome: None,
-            cause: None,
-            evidence: String::new(),
-            code: None,
-            stan: None,
-            batch: None,
-            masked_pan: None,
-            scheme: None,
-            rrn: None,
-            auth_code: None,
-            response_code: None,
-            response_text: None,
-            reversed: false,
-            created_at: self.now.wall,
-            finished_at: None,
-        };
+        let (confirm, detached) = (new.confirm_amount, new.detached);
+        let view = TransactionView::new(id, new, self.now.wall);
         self.record(Record::Created { view: Box::new(view.clone()), fingerprint: fingerprint.clone() });
         let start_by = self.now.mono.after(self.settings.start_wait);
-        self.book.insert(view, fingerprint, new.confirm_amount, Some(start_by));
-        if new.detached {
+        self.book.insert(view, fingerprint, confirm, Some(start_by));
+        if detached {
             self.book.detach(id);
         }
         self.act(Action::Reply(command, Ok(Reply::Transaction(id))));

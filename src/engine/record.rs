@@ -3,8 +3,11 @@
 use crate::domain::cause::Cause;
 use crate::domain::host::{HostTime, ReversalReason, ReversalRequest};
 use crate::domain::ids::{Batch, OperatorId, Stan, TransactionId};
+use crate::domain::offline::{
+    OfflineLimits, OfflineMoment, OfflineRefusal, OfflineSale, QueueTotals, ReversalStanding, ScriptReport,
+};
 use crate::domain::outcome::Role;
-use crate::domain::time::WallTime;
+use crate::domain::time::{ClockAnchor, WallTime};
 use crate::engine::snapshot::TransactionView;
 
 /// One change of the store. All records of one decision are committed in one SQLite transaction.
@@ -44,6 +47,55 @@ pub enum Record {
         /// The host's code; `None` when the sale itself was answered.
         response_code: Option<String>,
     },
+    /// How far the reversal of a payment has come.
+    ReversalTried {
+        /// Which payment.
+        id: TransactionId,
+        /// Tries without an end so far.
+        attempts: u32,
+        /// Where it stands now.
+        standing: ReversalStanding,
+    },
+    /// A payment is to be accepted offline: trace, code and sealed card data with it. The store checks every limit in the
+    /// same transaction and answers with [`Verdict`]; refused, nothing of this record is written.
+    Queued {
+        /// The payment with its code, trace and batch, finished and approved offline.
+        view: Box<TransactionView>,
+        /// The trace to use next.
+        next: Stan,
+        /// What will be sent.
+        sale: Box<OfflineSale>,
+        /// The limits in force.
+        limits: Box<OfflineLimits>,
+        /// The moment, by trusted time.
+        moment: OfflineMoment,
+    },
+    /// The host has a payment that was accepted offline, or a person gave it up: its card data are wiped.
+    CardDataWiped {
+        /// Which payment.
+        id: TransactionId,
+    },
+    /// The card of a payment accepted offline was refused by the host: it is not accepted offline again.
+    CardDenied {
+        /// Which payment.
+        id: TransactionId,
+    },
+    /// A script result is to be reported before the next payment.
+    ScriptDue {
+        /// Of which payment.
+        id: TransactionId,
+        /// What to report.
+        report: Box<ScriptReport>,
+    },
+    /// The script result is about to leave; it is sent once. Its card data are wiped.
+    ScriptSent {
+        /// Of which payment.
+        id: TransactionId,
+        /// The trace to use next.
+        next: Stan,
+    },
+    /// The host's clock agreed with ours, or the system's was synchronised.
+    ClockTrusted(ClockAnchor),
     /// A trace number was used by a message that is no payment.
     TraceTaken {
         /// The trace to use next.
@@ -93,6 +145,40 @@ pub struct OpenReversal {
     pub id: TransactionId,
     /// What to send.
     pub request: ReversalRequest,
+    /// Tries without an end so far.
+    pub attempts: u32,
+    /// Where it stands.
+    pub standing: ReversalStanding,
+}
+
+/// A script result that the store holds.
+#[derive(Clone)]
+pub struct OpenScript {
+    /// Whose.
+    pub id: TransactionId,
+    /// What to report.
+    pub report: ScriptReport,
+}
+
+/// The store's word on a [`Record::Queued`], given with the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Which payment.
+    pub id: TransactionId,
+    /// Stored, or the rule that stood in the way.
+    pub result: Result<(), OfflineRefusal>,
+    /// What is unsent now.
+    pub totals: QueueTotals,
+}
+
+/// The next payment to forward.
+pub struct QueueHead {
+    /// The payment, waiting or in flight.
+    pub view: TransactionView,
+    /// When it was accepted.
+    pub accepted_at: WallTime,
+    /// What to send.
+    pub sale: OfflineSale,
 }
 
 /// What the store knows at start.
@@ -107,6 +193,12 @@ pub struct Recovered {
     pub open: Vec<TransactionView>,
     /// Reversals, oldest first.
     pub reversals: Vec<OpenReversal>,
+    /// Script results to report, oldest first.
+    pub scripts: Vec<OpenScript>,
+    /// What is unsent of payments accepted offline.
+    pub queue: QueueTotals,
+    /// The last moment the time was known for sure.
+    pub clock: Option<ClockAnchor>,
     /// Operators.
     pub operators: Vec<OperatorRecord>,
     /// Who was signed in.

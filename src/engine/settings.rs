@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::amount::Currency;
 use crate::domain::ids::{MerchantId, TerminalId};
+use crate::domain::offline::OfflineLimits;
 
 /// Fixed while the daemon runs.
 #[derive(Clone, Debug)]
@@ -34,6 +35,38 @@ pub struct Settings {
     pub clock_tolerance: Duration,
     /// Response codes that end a reversal.
     pub reversal_ends: Vec<String>,
+    /// Repeats of a reversal after the first attempt until a person is asked.
+    pub reversal_retries: u32,
+    /// What may be accepted offline.
+    pub offline: OfflineLimits,
+    /// How what was accepted offline is forwarded.
+    pub forwarding: ForwardSettings,
+    /// This boot (`/proc/sys/kernel/random/boot_id`).
+    pub boot: String,
+}
+
+/// How payments accepted offline are forwarded. Source: the acquirer profile, `[offline]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardSettings {
+    /// Shortest time between two of them.
+    pub pace: Duration,
+    /// Response codes that mean "already there" for a repeat.
+    pub done_codes: Vec<String>,
+    /// Temporary refusals of one payment until it is held.
+    pub retries: u32,
+    /// What is older than this is held instead of being sent.
+    pub hold_after: Duration,
+}
+
+impl Default for ForwardSettings {
+    fn default() -> Self {
+        Self {
+            pace: Duration::ZERO,
+            done_codes: vec!["94".to_owned()],
+            retries: 3,
+            hold_after: Duration::from_secs(30 * 86_400),
+        }
+    }
 }
 
 /// How long a caller of `SignIn` waits at most; D-Bus callers give up after 25 s.

@@ -2,6 +2,7 @@
 
 use crate::domain::cause::Cause;
 use crate::domain::ids::TransactionId;
+use crate::domain::offline::Forwarding;
 use crate::domain::outcome::{Outcome, TerminalState, TransactionState};
 use crate::domain::prompt::Prompt;
 
@@ -36,6 +37,28 @@ pub enum Signal {
         connection: String,
         /// What.
         prompt: Prompt,
+    },
+    /// A payment that was accepted offline moved on its way to the host. Goes to its owner.
+    ForwardingChanged {
+        /// Which.
+        id: TransactionId,
+        /// The owner's unique name.
+        connection: String,
+        /// Where it stands now.
+        forwarding: Forwarding,
+        /// Why, if it is held.
+        cause: Option<Cause>,
+    },
+    /// The queue moved on: for everybody, nothing private.
+    QueueProgress {
+        /// Answered since this drain began.
+        sent: u32,
+        /// Still to be sent.
+        left: u32,
+        /// Held for a person.
+        held: u32,
+        /// Estimated seconds until the rest is sent.
+        seconds_left: Option<u32>,
     },
     /// A payment ended; after `unknown`, once more when its reversal is through (then `cancelled`).
     TransactionFinished {

@@ -7,10 +7,11 @@ use crate::domain::amount::Money;
 use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
 use crate::domain::ids::{AuthCode, Batch, IdempotencyKey, OperatorId, Rrn, Stan, TransactionCode, TransactionId};
+use crate::domain::offline::{Forwarding, OfflineMode, OfflineRefusal, QueueTotals};
 use crate::domain::outcome::{Outcome, TerminalState, TransactionKind, TransactionState};
 use crate::domain::prompt::Prompt;
 use crate::domain::time::WallTime;
-use crate::engine::command::Caller;
+use crate::engine::command::{Caller, NewTransaction};
 
 /// Everything that can be read without asking the core.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,27 @@ pub struct Snapshot {
     pub keys: KeysView,
     /// Reversals not yet acknowledged by the host.
     pub open_reversals: u32,
+    /// Of these, how many have used up their tries and wait for a person.
+    pub held_reversals: u32,
+    /// Payments accepted offline that the host does not have yet.
+    pub queue: QueueView,
+}
+
+/// The forwarder and what it has before it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct QueueView {
+    /// What is unsent.
+    pub totals: QueueTotals,
+    /// Its currency, `CNY`.
+    pub currency: &'static str,
+    /// Whether it is being sent now.
+    pub draining: bool,
+    /// Answered since this drain began.
+    pub sent: u32,
+    /// Estimated seconds until the rest is sent, from the pace so far.
+    pub seconds_left: Option<u32>,
+    /// Why it stands still, if it does.
+    pub cause: Option<Cause>,
 }
 
 /// The terminal as a whole.
@@ -52,6 +74,8 @@ pub struct TerminalView {
     pub supervisor_set: bool,
     /// The payment that has reader and keypad.
     pub active: Option<TransactionId>,
+    /// Whose it is, for people: `uid 1000`.
+    pub active_owner: Option<String>,
     /// What a person should do next.
     pub prompt: Prompt,
     /// When sign-in is tried again by itself.
@@ -100,6 +124,8 @@ pub struct Capability {
     pub available: bool,
     /// Why not.
     pub cause: Option<Cause>,
+    /// Which offline rule stands in the way, for card-offline.
+    pub refusal: Option<OfflineRefusal>,
     /// Until when it is expected to last, if bounded.
     pub until: Option<WallTime>,
     /// What is left of a sum limit, minor units.
@@ -151,8 +177,50 @@ pub struct TransactionView {
     pub response_text: Option<(String, String)>,
     /// Whether the host has acknowledged taking it back.
     pub reversed: bool,
+    /// Whether its app allows it to be accepted without the host.
+    pub mode: OfflineMode,
+    /// Where it stands on its way to the host, if it was accepted offline.
+    pub forwarding: Option<Forwarding>,
+    /// How often forwarding or reversal was tried.
+    pub attempts: u32,
+    /// What a person decided about it: operator, uid, decision, note.
+    pub resolution: Option<String>,
     /// When it was created.
     pub created_at: WallTime,
     /// When it ended.
     pub finished_at: Option<WallTime>,
+}
+
+impl TransactionView {
+    /// A payment as it is when it is made.
+    pub fn new(id: TransactionId, new: NewTransaction, created_at: WallTime) -> Self {
+        Self {
+            id,
+            owner: new.caller,
+            kind: new.kind,
+            key: new.key,
+            money: new.money,
+            reference: new.reference,
+            mode: new.mode,
+            state: TransactionState::Created,
+            outcome: None,
+            cause: None,
+            evidence: String::new(),
+            code: None,
+            stan: None,
+            batch: None,
+            masked_pan: None,
+            scheme: None,
+            rrn: None,
+            auth_code: None,
+            response_code: None,
+            response_text: None,
+            reversed: false,
+            forwarding: None,
+            attempts: 0,
+            resolution: None,
+            created_at,
+            finished_at: None,
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod payment;
 mod reversal;
 mod schema;
+pub mod teller;
 pub mod vault;
 
 use std::path::Path;
@@ -15,10 +16,11 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::domain::cause::Cause;
 use crate::domain::ids::{Batch, OperatorId, Stan, TransactionId};
+use crate::domain::offline::QueueTotals;
 use crate::domain::outcome::Role;
 use crate::domain::secret::SecretBytes;
 use crate::domain::time::WallTime;
-use crate::engine::record::{OperatorRecord, Record, Recovered};
+use crate::engine::record::{OperatorRecord, QueueHead, Record, Recovered, Verdict};
 use vault::Vault;
 
 /// Why the store cannot do its work.
@@ -76,6 +78,13 @@ impl StoreError {
     }
 }
 
+/// What came of a commit besides being on disk.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The word on a payment that was to be accepted offline, if one was among the records.
+    pub verdict: Option<Verdict>,
+}
+
 /// The open database.
 pub struct Store {
     db: Connection,
@@ -93,16 +102,16 @@ impl Store {
     }
 
     /// Writes all records in one transaction. Nothing may be done about them before this returns `Ok`.
-    pub fn commit(&mut self, records: &[Record]) -> Result<(), StoreError> {
+    pub fn commit(&mut self, records: &[Record]) -> Result<Committed, StoreError> {
         if records.is_empty() {
-            return Ok(());
+            return Ok(Committed::default());
         }
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for record in records {
             write(&tx, &self.vault, record)?;
         }
         tx.commit()?;
-        Ok(())
+        Ok(Committed::default())
     }
 
     /// Whether a write goes through now.
@@ -126,12 +135,21 @@ impl Store {
             next_id: TransactionId(u64::try_from(last_id).unwrap_or(0).saturating_add(1)),
             open: payment::open_ones(&self.db)?,
             reversals: reversal::all(&self.db, &self.vault)?,
+            scripts: Vec::new(),
+            queue: QueueTotals::default(),
+            clock: None,
             operators: self.operators()?,
             on_duty: on_duty
                 .map(|id| OperatorId::new(&id).ok_or_else(|| impossible("terminal.on_duty")))
                 .transpose()?,
             signed_in_at: row("SELECT signed_in_at FROM terminal")?.and_then(|t| u64::try_from(t).ok()).map(WallTime),
         })
+    }
+
+    /// The oldest payment to forward behind this one.
+    pub fn next_queued(&self, after: Option<TransactionId>) -> Result<Option<QueueHead>, StoreError> {
+        let _ = after;
+        Ok(None)
     }
 
     fn operators(&self) -> Result<Vec<OperatorRecord>, StoreError> {
@@ -206,6 +224,13 @@ fn write(tx: &Transaction<'_>, vault: &Vault, record: &Record) -> Result<(), Sto
         Record::Changed { view } => payment::update(tx, view)?,
         Record::ReversalDue { id, reason } => reversal::set_reason(tx, *id, *reason)?,
         Record::ReversalClosed { id, .. } => reversal::delete(tx, *id)?,
+        Record::ReversalTried { .. }
+        | Record::Queued { .. }
+        | Record::CardDataWiped { .. }
+        | Record::CardDenied { .. }
+        | Record::ScriptDue { .. }
+        | Record::ScriptSent { .. }
+        | Record::ClockTrusted(_) => return Err(impossible("not stored yet")),
         Record::TraceTaken { next } => take_trace(tx, *next)?,
         Record::SignedIn { at, batch, wrapped, .. } => {
             tx.prepare_cached("UPDATE terminal SET batch = ?1, signed_in_at = ?2")?

@@ -7,6 +7,7 @@ use super::{Store, StoreError, impossible, signed};
 use crate::domain::amount::{Amount, Money};
 use crate::domain::cause::Cause;
 use crate::domain::ids::{AuthCode, Batch, IdempotencyKey, Rrn, Stan, TransactionCode, TransactionId};
+use crate::domain::offline::OfflineMode;
 use crate::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use crate::domain::time::WallTime;
 use crate::engine::command::{Caller, ListFilter};
@@ -108,6 +109,10 @@ fn read(row: &Row<'_>) -> Result<TransactionView, StoreError> {
         response_code: text(18)?,
         response_text,
         reversed: row.get(21)?,
+        mode: OfflineMode::OnlineOnly,
+        forwarding: None,
+        attempts: 0,
+        resolution: None,
         created_at: time(row.get(22)?),
         finished_at: number(23)?.map(time),
     })

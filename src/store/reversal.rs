@@ -9,6 +9,7 @@ use super::{StoreError, impossible, signed};
 use crate::domain::amount::{Amount, Money};
 use crate::domain::host::{ReversalReason, ReversalRequest};
 use crate::domain::ids::{AuthCode, Batch, Stan, TransactionId};
+use crate::domain::offline::ReversalStanding;
 use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
 use crate::engine::record::OpenReversal;
@@ -93,7 +94,7 @@ pub fn all(db: &Connection, vault: &Vault) -> Result<Vec<OpenReversal>, StoreErr
         let mut request = revive(&clear, reason).ok_or_else(|| impossible("reversal.sealed"))?;
         let answered: Option<String> = row.get(3)?;
         request.auth_code = request.auth_code.or(answered.as_deref().and_then(AuthCode::new));
-        all.push(OpenReversal { id, request });
+        all.push(OpenReversal { id, request, attempts: 0, standing: ReversalStanding::Due });
     }
     Ok(all)
 }

@@ -18,12 +18,15 @@ use smartpos::domain::amount::{Amount, Currency, Money};
 use smartpos::domain::cause::Cause;
 use smartpos::domain::device::DeviceState;
 use smartpos::domain::ids::{Batch, IdempotencyKey, TransactionId};
+use smartpos::domain::offline::OfflineMode;
 use smartpos::domain::outcome::{Outcome, TerminalState, TransactionKind, TransactionState};
 use smartpos::domain::prompt::Prompt;
 use smartpos::domain::time::WallTime;
 use smartpos::engine::command::{Caller, Command, NewTransaction, Refusal, RefusalKind, Reply};
 use smartpos::engine::signal::Signal;
-use smartpos::engine::snapshot::{Capability, DeviceView, KeysView, Snapshot, TerminalView, TransactionView};
+use smartpos::engine::snapshot::{
+    Capability, DeviceView, KeysView, QueueView, Snapshot, TerminalView, TransactionView,
+};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot, watch};
 use zbus::{Connection, OwnedObjectPath, OwnedVariant, Proxy, Variant};
@@ -434,6 +437,14 @@ fn name(command: &Command) -> &'static str {
         Command::Inhibit { .. } => "inhibit",
         Command::InhibitEnded { .. } => "inhibit-ended",
         Command::Echo => "echo",
+        Command::Drain => "drain",
+        Command::ListQueue(_) => "list-queue",
+        Command::Hold { .. } => "hold",
+        Command::Resolve { .. } => "resolve",
+        Command::DenyCard { .. } => "deny-card",
+        Command::VerifyJournal => "verify-journal",
+        Command::ExportJournal { .. } => "export-journal",
+        Command::Backup { .. } => "backup",
         Command::ClientGone { .. } => "client-gone",
     }
 }
@@ -447,7 +458,8 @@ pub fn snapshot() -> Snapshot {
         last_cause: None,
         inhibited_by: None,
     };
-    let works = Capability { available: true, cause: None, until: None, amount_left: None, count_left: None };
+    let works =
+        Capability { available: true, cause: None, refusal: None, until: None, amount_left: None, count_left: None };
     let not = Capability { available: false, cause: Some(Cause::S04), ..works.clone() };
     Snapshot {
         terminal: TerminalView {
@@ -460,6 +472,7 @@ pub fn snapshot() -> Snapshot {
             operator: None,
             supervisor_set: true,
             active: None,
+            active_owner: None,
             prompt: Prompt::Idle,
             next_sign_in: None,
             signed_in_at: Some(WallTime(1_800_000_000_000_000)),
@@ -471,35 +484,14 @@ pub fn snapshot() -> Snapshot {
         capabilities: [works.clone(), not.clone(), not, works],
         keys: KeysView { master_check: Some("82E136".to_owned()), working: true, ..KeysView::default() },
         open_reversals: 0,
+        held_reversals: 0,
+        queue: QueueView::default(),
     }
 }
 
 /// A payment as it is right after `CreateTransaction`.
 pub fn created(id: TransactionId, new: NewTransaction) -> TransactionView {
-    TransactionView {
-        id,
-        owner: new.caller,
-        kind: new.kind,
-        key: new.key,
-        money: new.money,
-        reference: new.reference,
-        state: TransactionState::Created,
-        outcome: None,
-        cause: None,
-        evidence: String::new(),
-        code: None,
-        stan: None,
-        batch: None,
-        masked_pan: None,
-        scheme: None,
-        rrn: None,
-        auth_code: None,
-        response_code: None,
-        response_text: None,
-        reversed: false,
-        created_at: WallTime(1_800_000_000_000_000),
-        finished_at: None,
-    }
+    TransactionView::new(id, new, WallTime(1_800_000_000_000_000))
 }
 
 /// A payment of another uid.
@@ -512,6 +504,7 @@ pub fn foreign(id: TransactionId) -> TransactionView {
         confirm_amount: None,
         detached: false,
         reference: None,
+        mode: OfflineMode::OnlineOnly,
     };
     created(id, new)
 }

@@ -8,11 +8,12 @@ use smartpos::domain::amount::{Amount, Currency, Money};
 use smartpos::domain::cause::Cause;
 use smartpos::domain::host::{ReversalReason, ReversalRequest};
 use smartpos::domain::ids::{AuthCode, Batch, IdempotencyKey, Rrn, Stan, TerminalId, TransactionCode, TransactionId};
+use smartpos::domain::offline::OfflineMode;
 use smartpos::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use smartpos::domain::pan::Pan;
 use smartpos::domain::secret::SecretBytes;
 use smartpos::domain::time::WallTime;
-use smartpos::engine::command::{Caller, ListFilter};
+use smartpos::engine::command::{Caller, ListFilter, NewTransaction};
 use smartpos::engine::record::Record;
 use smartpos::engine::snapshot::TransactionView;
 use smartpos::store::Store;
@@ -35,30 +36,17 @@ pub fn open(directory: &Path) -> Store {
 
 /// A payment as it is created.
 pub fn created(id: u64) -> TransactionView {
-    TransactionView {
-        id: TransactionId(id),
-        owner: Caller { uid: 1000, connection: ":1.5".to_owned() },
+    let new = NewTransaction {
+        caller: Caller { uid: 1000, connection: ":1.5".to_owned() },
         kind: TransactionKind::Sale,
         key: IdempotencyKey::new(&format!("order-{id}")).unwrap(),
         money: Money { amount: Amount::new(1000 + id).unwrap(), currency: Currency::CNY },
+        confirm_amount: None,
+        detached: false,
         reference: Some(format!("table {id}")),
-        state: TransactionState::Created,
-        outcome: None,
-        cause: None,
-        evidence: String::new(),
-        code: None,
-        stan: None,
-        batch: None,
-        masked_pan: None,
-        scheme: None,
-        rrn: None,
-        auth_code: None,
-        response_code: None,
-        response_text: None,
-        reversed: false,
-        created_at: WallTime(1_795_492_800_000_000 + id),
-        finished_at: None,
-    }
+        mode: OfflineMode::OnlineOnly,
+    };
+    TransactionView::new(TransactionId(id), new, WallTime(1_795_492_800_000_000 + id))
 }
 
 /// The same with its request on the way.

@@ -26,7 +26,7 @@ impl Core {
         custodian: &str,
         component: &SecretBytes,
     ) -> Result<Reply, Refusal> {
-        if !self.engine.keys_may_change() {
+        if !self.teller.engine().keys_may_change() {
             return Err(Refusal::new(
                 RefusalKind::Busy,
                 "a payment or a sign-in is under way; try again when it is over",
@@ -41,7 +41,10 @@ impl Core {
 
     fn install_master(&mut self, key: &DoubleKey) -> Result<(), Refusal> {
         let bytes = SecretBytes::new(key.0.to_vec());
-        self.store.set_master_key(&bytes).map_err(|e| Refusal::new(RefusalKind::Internal, e.to_string()))?;
+        self.teller
+            .store_mut()
+            .set_master_key(&bytes)
+            .map_err(|e| Refusal::new(RefusalKind::Internal, e.to_string()))?;
         self.host.set_master(key.clone());
         let check = self.host.master_check().unwrap_or_default();
         tracing::info!(POS_COMPONENT = "keys", "a master key was loaded, check value {check}");
@@ -50,7 +53,7 @@ impl Core {
 
     /// Asks for a component on the keypad.
     pub(super) fn ask_component(&mut self, now: Now, index: u8, custodian: String) -> Result<Reply, Refusal> {
-        if !self.engine.keypad_is_free() {
+        if !self.teller.engine().keypad_is_free() {
             return Err(Refusal::new(RefusalKind::Busy, "the keypad is missing or in use; see `posctl status`"));
         }
         self.key_load.at_keypad = Some((index, custodian));

@@ -23,7 +23,7 @@ impl Core {
         let Request { command, reply } = request;
         let answered = match command {
             Command::List(filter) => {
-                let listed = self.store.list(&filter);
+                let listed = self.teller.store().list(&filter);
                 Ok(listed.map(Reply::List).map_err(|e| Refusal::new(RefusalKind::Internal, e.to_string())))
             }
             Command::LoadKeyComponent { index, custodian, component } => {
@@ -55,9 +55,9 @@ impl Core {
     /// What the store knows of the payment a command is about.
     fn look_up(&self, command: &Command) -> Result<Option<(TransactionView, String)>, StoreError> {
         match command {
-            Command::Create(new) => self.store.find_by_key(new.caller.uid, &new.key),
-            Command::FindByKey { caller, key } => self.store.find_by_key(caller.uid, key),
-            Command::FindByCode { code, .. } => self.store.find_by_code(code),
+            Command::Create(new) => self.teller.store().find_by_key(new.caller.uid, &new.key),
+            Command::FindByKey { caller, key } => self.teller.store().find_by_key(caller.uid, key),
+            Command::FindByCode { code, .. } => self.teller.store().find_by_code(code),
             _ => Ok(None),
         }
     }
@@ -82,7 +82,7 @@ impl Core {
                 if getrandom::fill(&mut request.unpredictable).is_err() {
                     return self.tell_engine(now, Event::CardFailed(crate::domain::card::TapFailure::ReaderFailed));
                 }
-                let deadline = now.mono.after(self.settings.card_wait);
+                let deadline = now.mono.after(self.card_wait);
                 self.reader.handle(now.mono, ReaderEvent::StartTap { request: *request, deadline });
             }
             Action::StopPolling => self.reader.handle(now.mono, ReaderEvent::StopTap),
@@ -95,6 +95,8 @@ impl Core {
             Action::AskOperatorNumber => self.start_entry(now, Entry::Number { max: 8 }),
             Action::AskPassword => self.start_entry(now, Entry::Password),
             Action::StopEntry => self.keypad.handle(now.mono, KeypadEvent::Stop),
+            // The teller answers it.
+            Action::LoadQueueHead { .. } => {}
             Action::CheckPassword { id, hash, password } => self.check_password(now, id, &hash, &password),
             Action::HashPassword { id, password } => self.hash_password(now, id, &password),
         }
@@ -141,12 +143,13 @@ impl Core {
 
     fn code_of(&self, signal: &Signal) -> Option<String> {
         let id = match signal {
-            Signal::TerminalStateChanged { .. } => return None,
+            Signal::TerminalStateChanged { .. } | Signal::QueueProgress { .. } => return None,
             Signal::TransactionStateChanged { id, .. }
             | Signal::PromptChanged { id, .. }
+            | Signal::ForwardingChanged { id, .. }
             | Signal::TransactionFinished { id, .. } => *id,
         };
-        self.engine.code_of(id).or_else(|| Some(format!("#{id}")))
+        self.teller.engine().code_of(id).or_else(|| Some(format!("#{id}")))
     }
 }
 
@@ -178,6 +181,16 @@ fn log(signal: &Signal, code: Option<&str>) {
                 "payment finished: {outcome}"
             );
         }
-        Signal::PromptChanged { .. } => {}
+        Signal::ForwardingChanged { forwarding, cause, .. } => {
+            let cause = cause.map(crate::domain::cause::Cause::as_str);
+            tracing::info!(
+                POS_COMPONENT = "queue",
+                POS_TXN = code,
+                POS_STATE = forwarding.as_str(),
+                POS_CAUSE = cause,
+                "payment accepted offline: {forwarding}"
+            );
+        }
+        Signal::PromptChanged { .. } | Signal::QueueProgress { .. } => {}
     }
 }

@@ -16,6 +16,7 @@ use crate::domain::host::{
 use crate::domain::ids::{
     AuthCode, Batch, IdempotencyKey, MerchantId, OperatorId, Rrn, Stan, TerminalId, TransactionId,
 };
+use crate::domain::offline::{OfflineLimits, OfflineMode};
 use crate::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use crate::domain::pan::Pan;
 use crate::domain::prompt::Prompt;
@@ -27,7 +28,7 @@ use crate::engine::command::{Caller, Command, CommandId, Device, NewTransaction,
 use crate::engine::event::Event;
 use crate::engine::machine::{Engine, Output};
 use crate::engine::record::Record;
-use crate::engine::settings::Settings;
+use crate::engine::settings::{ForwardSettings, Settings};
 use crate::engine::sign_in::State;
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::TransactionView;
@@ -40,6 +41,8 @@ pub enum Asked {
     Echo,
     Sale { stan: Stan, batch: Batch, pin: bool },
     Reversal { stan: Stan, batch: Batch, reason: ReversalReason, auth_code: Option<AuthCode> },
+    OfflineSale { stan: Stan, batch: Batch, repeat: bool },
+    ScriptReport { stan: Stan },
 }
 
 /// What was done besides replies and signals.
@@ -121,6 +124,10 @@ pub fn settings() -> Settings {
         keys_max_age: Duration::from_secs(86_400),
         clock_tolerance: Duration::from_secs(300),
         reversal_ends: ["00", "12", "22", "25", "94"].map(str::to_owned).to_vec(),
+        reversal_retries: 3,
+        offline: OfflineLimits::default(),
+        forwarding: ForwardSettings::default(),
+        boot: "boot-1".to_owned(),
     }
 }
 
@@ -141,6 +148,7 @@ pub fn new_sale(uid: u32, key: &str, minor: u64) -> NewTransaction {
         confirm_amount: None,
         detached: false,
         reference: None,
+        mode: OfflineMode::OnlineOnly,
     }
 }
 
@@ -175,16 +183,23 @@ pub fn response(code: &str) -> Response {
 }
 
 pub fn sale_answer(code: &str, mac: MacCheck, asks: ProcessingRequest) -> HostAnswer {
-    HostAnswer::Sale(SaleAnswer {
+    HostAnswer::Sale(sale_parts(code, mac, asks))
+}
+
+pub fn sale_parts(code: &str, mac: MacCheck, asks: ProcessingRequest) -> SaleAnswer {
+    SaleAnswer {
         response: response(code),
         rrn: Rrn::new("000000000042"),
         auth_code: AuthCode::new("A1B2C3"),
         settlement_date: None,
         card_org: None,
         issuer: None,
+        host_date: Some("1124".to_owned()),
+        acquirer: None,
+        issuer_script: false,
         mac,
         asks,
-    })
+    }
 }
 
 pub fn sign_in_answer(code: &str, keys: KeyCheck, asks: ProcessingRequest) -> HostAnswer {
@@ -492,11 +507,21 @@ impl Bench {
             }
         }
         if !records.is_empty() {
-            self.disk.commit(&records);
+            let verdict = self.disk.commit(&records);
             self.commits += 1;
+            if let Some(verdict) = verdict {
+                self.engine.handle(self.now, Event::OfflineJudged(verdict));
+            }
         }
         for action in actions {
-            self.act(action, &records);
+            if let Action::LoadQueueHead { after } = action {
+                self.engine.handle(self.now, Event::QueueHeadLoaded(self.disk.head(after)));
+            } else {
+                self.act(action, &records);
+            }
+        }
+        if self.engine.has_output() {
+            return self.drain();
         }
         let sign_in = word(&self.engine.sign_in.state);
         if self.sign_in_was != sign_in {
@@ -543,6 +568,7 @@ impl Bench {
             }
             Action::DiscardKeys => Did::DiscardKeys,
             Action::PollCard(request) => Did::PollCard(*request),
+            Action::LoadQueueHead { .. } => unreachable!("answered above"),
             Action::StopPolling => Did::StopPolling,
             Action::ResetReader => Did::ResetReader,
             Action::AskConfirmation(money) => Did::AskConfirmation(money),
@@ -587,8 +613,18 @@ impl Bench {
             }
             HostRequest::Reversal(r) => {
                 let first = self.disk.reversals.values().next().expect("what is sent is on disk");
+                let first = &first.request;
                 assert_eq!((first.stan, first.reason), (r.stan, r.reason), "oldest first, as on disk");
                 Asked::Reversal { stan: r.stan, batch: r.batch, reason: r.reason, auth_code: r.auth_code.clone() }
+            }
+            HostRequest::OfflineSale { sale, repeat } => {
+                let stored = self.disk.queue.values().find(|(s, _)| s.stan == sale.stan && s.batch == sale.batch);
+                assert!(stored.is_some_and(|(s, _)| s == &**sale), "what is forwarded is on disk as it is sent");
+                Asked::OfflineSale { stan: sale.stan, batch: sale.batch, repeat: *repeat }
+            }
+            HostRequest::ScriptReport { stan, .. } => {
+                take(*stan);
+                Asked::ScriptReport { stan: *stan }
             }
         }
     }
@@ -611,7 +647,7 @@ impl Bench {
                 known.1 = Some(*outcome);
             }
             Signal::TerminalStateChanged { old, new, .. } => assert_ne!(old, new),
-            Signal::PromptChanged { .. } => {}
+            Signal::PromptChanged { .. } | Signal::ForwardingChanged { .. } | Signal::QueueProgress { .. } => {}
         }
         self.signals.push(signal);
     }

@@ -2,18 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::host::ReversalRequest;
 use crate::domain::ids::{Batch, OperatorId, Stan, TransactionId};
-use crate::domain::time::WallTime;
+use crate::domain::offline::{
+    Forwarding, OfflineLimits, OfflineMoment, OfflineRefusal, OfflineSale, QueueTotals, ReversalStanding,
+};
+use crate::domain::pan::Pan;
+use crate::domain::time::{ClockAnchor, WallTime};
 use crate::engine::command::Caller;
-use crate::engine::record::{OpenReversal, OperatorRecord, Record, Recovered};
+use crate::engine::record::{OpenReversal, OpenScript, OperatorRecord, QueueHead, Record, Recovered, Verdict};
 use crate::engine::snapshot::TransactionView;
 
 /// The committed state.
 #[derive(Clone)]
 pub struct Disk {
     pub payments: BTreeMap<TransactionId, (TransactionView, String)>,
-    pub reversals: BTreeMap<TransactionId, ReversalRequest>,
+    pub reversals: BTreeMap<TransactionId, OpenReversal>,
+    pub scripts: BTreeMap<TransactionId, OpenScript>,
+    /// Payments accepted offline whose card data are still there, with when and on which day.
+    pub queue: BTreeMap<TransactionId, (OfflineSale, OfflineMoment)>,
+    /// Cards used offline: number and day.
+    pub used: Vec<(Pan, u32)>,
+    pub denied: Vec<Pan>,
+    pub clock: Option<ClockAnchor>,
     pub operators: BTreeMap<OperatorId, OperatorRecord>,
     pub on_duty: Option<OperatorId>,
     pub next_stan: Stan,
@@ -27,6 +37,11 @@ impl Disk {
         Self {
             payments: BTreeMap::new(),
             reversals: BTreeMap::new(),
+            scripts: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            used: Vec::new(),
+            denied: Vec::new(),
+            clock: None,
             operators: BTreeMap::new(),
             on_duty: None,
             next_stan: Stan::FIRST,
@@ -37,10 +52,71 @@ impl Disk {
     }
 
     /// One commit.
-    pub fn commit(&mut self, records: &[Record]) {
+    pub fn commit(&mut self, records: &[Record]) -> Option<Verdict> {
+        let mut verdict = None;
         for record in records {
-            self.write(record);
+            if let Record::Queued { view, next, sale, limits, moment } = record {
+                assert!(verdict.is_none(), "two payments are stored at once");
+                let result = self.judge(sale, limits, *moment);
+                if result.is_ok() {
+                    assert_eq!((view.stan, view.batch), (Some(sale.stan), Some(sale.batch)));
+                    self.change(view);
+                    self.queue.insert(view.id, ((**sale).clone(), *moment));
+                    self.used.push((sale.pan.clone(), moment.day));
+                    self.next_stan = *next;
+                }
+                verdict = Some(Verdict { id: view.id, result, totals: self.totals() });
+            } else {
+                self.write(record);
+            }
         }
+        verdict
+    }
+
+    fn judge(&self, sale: &OfflineSale, l: &OfflineLimits, moment: OfflineMoment) -> Result<(), OfflineRefusal> {
+        let totals = self.totals();
+        let amount = sale.money.amount.minor();
+        let old = |at: WallTime, most: std::time::Duration| u128::from(moment.at.0 - at.0) > most.as_micros();
+        let today = self.used.iter().filter(|(pan, day)| *pan == sale.pan && *day == moment.day).count();
+        let rules = [
+            (OfflineRefusal::Disabled, !l.enabled),
+            (OfflineRefusal::Amount, amount > l.per_sale),
+            (OfflineRefusal::Sum, totals.sum + amount > l.sum),
+            (OfflineRefusal::Count, totals.count() >= l.count),
+            (OfflineRefusal::Age, totals.oldest.is_some_and(|t| old(t, l.oldest))),
+            (OfflineRefusal::SignInAge, old(moment.signed_in_at, l.sign_in)),
+            (OfflineRefusal::Card, today >= usize::try_from(l.per_card_per_day).unwrap()),
+            (OfflineRefusal::Denied, self.denied.contains(&sale.pan)),
+        ];
+        rules.iter().find(|(_, broken)| *broken).map_or(Ok(()), |(refusal, _)| Err(*refusal))
+    }
+
+    /// What is unsent.
+    pub fn totals(&self) -> QueueTotals {
+        let mut totals = QueueTotals::default();
+        for (view, _) in self.payments.values() {
+            match view.forwarding {
+                Some(Forwarding::Waiting | Forwarding::InFlight) => totals.waiting += 1,
+                Some(Forwarding::Held) => totals.held += 1,
+                Some(Forwarding::Accepted | Forwarding::Abandoned) | None => continue,
+            }
+            totals.sum += view.money.amount.minor();
+            let at = self.queue[&view.id].1.at;
+            totals.oldest = Some(totals.oldest.map_or(at, |old| old.min(at)));
+        }
+        totals
+    }
+
+    /// The oldest payment to forward behind this one.
+    pub fn head(&self, after: Option<TransactionId>) -> Option<Box<QueueHead>> {
+        let sendable = |v: &&(TransactionView, String)| {
+            matches!(v.0.forwarding, Some(Forwarding::Waiting | Forwarding::InFlight)) && Some(v.0.id) > after
+        };
+        let (view, _) = self.payments.values().find(sendable)?;
+        let (sale, moment) = &self.queue[&view.id];
+        let owner = Caller { uid: view.owner.uid, connection: String::new() };
+        let view = TransactionView { owner, ..view.clone() };
+        Some(Box::new(QueueHead { view, accepted_at: moment.at, sale: sale.clone() }))
     }
 
     fn write(&mut self, record: &Record) {
@@ -55,17 +131,43 @@ impl Disk {
                 assert_eq!((view.stan, view.batch), (Some(reversal.stan), Some(reversal.batch)));
                 assert_eq!(view.money, reversal.money);
                 self.change(view);
-                let old = self.reversals.insert(view.id, (**reversal).clone());
+                let open = OpenReversal {
+                    id: view.id,
+                    request: (**reversal).clone(),
+                    attempts: 0,
+                    standing: ReversalStanding::Due,
+                };
+                let old = self.reversals.insert(view.id, open);
                 assert!(old.is_none(), "payment {} is sent twice", view.id);
                 self.next_stan = *next;
             }
             Record::Changed { view } => self.change(view),
             Record::ReversalDue { id, reason } => {
-                self.reversals.get_mut(id).expect("the reversal to be due is on disk").reason = *reason;
+                self.reversals.get_mut(id).expect("the reversal to be due is on disk").request.reason = *reason;
             }
             Record::ReversalClosed { id, .. } => {
                 self.reversals.remove(id).expect("the reversal to be closed is on disk");
             }
+            Record::ReversalTried { id, attempts, standing } => {
+                let open = self.reversals.get_mut(id).expect("the reversal that was tried is on disk");
+                (open.attempts, open.standing) = (*attempts, *standing);
+            }
+            Record::Queued { .. } => unreachable!("judged above"),
+            Record::CardDataWiped { id } => {
+                self.queue.remove(id).expect("the card data to be wiped are on disk");
+            }
+            Record::CardDenied { id } => {
+                let pan = self.queue[id].0.pan.clone();
+                self.denied.push(pan);
+            }
+            Record::ScriptDue { id, report } => {
+                self.scripts.insert(*id, OpenScript { id: *id, report: (**report).clone() });
+            }
+            Record::ScriptSent { id, next } => {
+                self.scripts.remove(id).expect("the script result is on disk");
+                self.next_stan = *next;
+            }
+            Record::ClockTrusted(anchor) => self.clock = Some(anchor.clone()),
             Record::TraceTaken { next } => self.next_stan = *next,
             Record::SignedIn { at, batch, .. } => {
                 self.signed_in_at = Some(*at);
@@ -98,7 +200,10 @@ impl Disk {
             batch: self.batch,
             next_id: TransactionId(next_id),
             open: open.map(|v| TransactionView { owner: nobody(v), ..v.clone() }).collect(),
-            reversals: self.reversals.iter().map(|(id, r)| OpenReversal { id: *id, request: r.clone() }).collect(),
+            reversals: self.reversals.values().cloned().collect(),
+            scripts: self.scripts.values().cloned().collect(),
+            queue: self.totals(),
+            clock: self.clock.clone(),
             operators: self.operators.values().cloned().collect(),
             on_duty: self.on_duty.clone(),
             signed_in_at: self.signed_in_at,

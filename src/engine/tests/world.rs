@@ -244,6 +244,10 @@ impl World {
                 1 => Event::HostReplied(sale_answer("00", self.dice.pick(&[MacCheck::Bad, MacCheck::NotDue]), asks)),
                 _ => Event::HostReplied(sale_answer(self.dice.pick(&REFUSALS), MacCheck::NotDue, asks)),
             },
+            Asked::OfflineSale { .. } => {
+                Event::HostReplied(HostAnswer::OfflineSale(sale_parts("00", MacCheck::Good, asks)))
+            }
+            Asked::ScriptReport { .. } => Event::HostReplied(HostAnswer::ScriptReport(response("00"))),
             Asked::Reversal { .. } => {
                 let (code, mac) = match (taken, self.dice.roll(5)) {
                     (_, 0) => ("00", MacCheck::Bad),
@@ -393,6 +397,10 @@ impl World {
             Asked::SignIn { .. } => self.bench.reply(sign_in_answer("00", good_keys(), none)),
             Asked::SignOut { .. } => self.bench.reply(HostAnswer::SignOut(response("00"))),
             Asked::Echo => self.bench.reply(HostAnswer::Echo(response("00"))),
+            Asked::OfflineSale { .. } => {
+                self.bench.reply(HostAnswer::OfflineSale(sale_parts("00", MacCheck::Good, none)));
+            }
+            Asked::ScriptReport { .. } => self.bench.reply(HostAnswer::ScriptReport(response("00"))),
             // What was taken in and is lost comes as lost; the reversal puts it right.
             Asked::Sale { .. } => self.bench.fail(Cause::B06, true),
             Asked::Reversal { stan, batch, .. } => {

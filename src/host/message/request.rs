@@ -69,6 +69,9 @@ impl Writer<'_> {
             }
             HostRequest::Echo { batch } => (self.management(None, *batch, ECHO)?, expected(Kind::Echo, None, None)),
             HostRequest::Sale(sale) => (self.sale(sale)?, expected(Kind::Sale, Some(sale.stan), Some(sale.money))),
+            HostRequest::OfflineSale { .. } | HostRequest::ScriptReport { .. } => {
+                return Err(RequestError::NoWorkingKeys);
+            }
             HostRequest::Reversal(reversal) => {
                 (self.reversal(reversal)?, expected(Kind::Reversal, Some(reversal.stan), Some(reversal.money)))
             }

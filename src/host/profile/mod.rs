@@ -7,6 +7,7 @@
 //! A profile may be given in several texts, the later laid over the earlier: tables are merged setting by setting, lists
 //! are replaced, and `[tls]` is replaced as a whole, so that half of one trust setting never mixes with half of another.
 
+mod offline;
 mod read;
 mod responses;
 mod rules;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use crate::codec::frame::Header;
 use crate::domain::amount::Currency;
 use crate::domain::link::{Endpoint, Trust};
+use crate::domain::offline::OfflineLimits;
 use crate::host::key_block::KeyBlockRule;
 use crate::host::mac::MacRule;
 use crate::host::settings::{Complaint, parse};
@@ -60,6 +62,8 @@ pub struct Profile {
     pub reversal: ReversalSettings,
     /// Limits of a payment.
     pub limits: Limits,
+    /// Payments without the host.
+    pub offline: OfflineSettings,
     /// Minutes east of UTC of the acquirer's clock.
     pub utc_offset_minutes: i16,
     /// What response codes mean.
@@ -176,6 +180,32 @@ pub struct Limits {
     pub max_amount: u64,
     /// The only currency taken.
     pub currency: Currency,
+}
+
+/// How a repeated advice is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RepeatMark {
+    /// Not at all: 0220 with the same trace.
+    Same,
+    /// As 0221 with the same trace.
+    Marked,
+}
+
+/// Payments without the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfflineSettings {
+    /// What may be accepted.
+    pub limits: OfflineLimits,
+    /// Shortest time between two uploads.
+    pub pace: Duration,
+    /// Temporary refusals of one payment until it is held for a person.
+    pub retries: u32,
+    /// What is older than this is held instead of being sent.
+    pub hold_after: Duration,
+    /// How a repeat is marked.
+    pub repeat: RepeatMark,
+    /// Response codes that mean "already there".
+    pub done_codes: BTreeSet<String>,
 }
 
 impl Profile {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::offline;
 use super::responses;
 use super::rules;
 use super::{
@@ -45,7 +46,7 @@ pub(super) fn profile(table: &Table) -> Result<Profile, Vec<Complaint>> {
     let timers = timers(root.section("timers"), &mut places);
     let reversal = reversal(root.section("reversal"), &mut places);
     let limits = limits(root.section("limits"));
-    offline(root.section("offline"));
+    let offline = offline::read(root.section("offline"));
     let utc_offset_minutes = clock(root.section("clock"));
     let responses = responses::read(root.section("responses"));
     root.finish();
@@ -66,6 +67,7 @@ pub(super) fn profile(table: &Table) -> Result<Profile, Vec<Complaint>> {
             timers,
             reversal,
             limits: limits?,
+            offline,
             utc_offset_minutes,
             responses,
         })
@@ -310,16 +312,6 @@ fn limits(limits: Section<'_>) -> Option<Limits> {
     })
 }
 
-fn offline(offline: Section<'_>) {
-    if let Some(At { value: true, place }) = offline.truth("enabled") {
-        offline.refuse(
-            &place,
-            "`offline.enabled` is true, but this version takes no offline payments; write enabled = false",
-        );
-    }
-    offline.finish();
-}
-
 fn clock(clock: Section<'_>) -> i16 {
     let offset = clock.number("utc_offset_minutes", -720..=840, "minutes (China: 480)").map_or(480, |at| at.value);
     clock.finish();
@@ -330,6 +322,6 @@ fn small(number: i64) -> u8 {
     u8::try_from(number).unwrap_or(u8::MAX)
 }
 
-fn seconds(number: i64) -> Duration {
+pub(super) fn seconds(number: i64) -> Duration {
     Duration::from_secs(number.unsigned_abs())
 }

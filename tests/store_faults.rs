@@ -44,8 +44,8 @@ fn damage_anywhere_is_an_error_or_harmless_but_never_a_panic() {
     for id in 1..=40 {
         sale(&mut store, id);
     }
-    store.commit(&[create(41)]).unwrap();
-    store.commit(&[send(41)]).unwrap();
+    store.commit(AT, &[create(41)]).unwrap();
+    store.commit(AT, &[send(41)]).unwrap();
     drop(store);
     let whole = std::fs::read(database(directory.path())).unwrap();
     let mut errors = 0;
@@ -86,8 +86,8 @@ fn an_impossible_value_is_named_and_not_read_as_nothing() {
     for (change, name) in impossible {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
-        store.commit(&[create(1)]).unwrap();
-        store.commit(&[send(1)]).unwrap();
+        store.commit(AT, &[create(1)]).unwrap();
+        store.commit(AT, &[send(1)]).unwrap();
         drop(store);
         let db = rusqlite::Connection::open(database(directory.path())).unwrap();
         db.execute_batch("INSERT INTO operator VALUES ('01', 'supervisor', 'h', 0, 0)").unwrap();
@@ -141,7 +141,7 @@ fn fill(store: &mut Store, from: u64) -> (StoreError, String, u64) {
         let mut view = created(id);
         view.evidence = "x".repeat(60_000);
         let record = smartpos::engine::record::Record::Created { view: Box::new(view), fingerprint: "f".to_owned() };
-        if let Err(error) = store.commit(&[record]) {
+        if let Err(error) = store.commit(AT, &[record]) {
             assert_eq!(contents_briefly(store), before, "a refused commit left something");
             return (error, before, id);
         }
@@ -159,8 +159,8 @@ fn contents_briefly(store: &Store) -> String {
 fn on_a_small_disk(directory: &Path, make_room: impl FnOnce()) {
     let mut store = open(directory);
     sale(&mut store, 1);
-    store.commit(&[create(2)]).unwrap();
-    store.commit(&[send(2)]).unwrap();
+    store.commit(AT, &[create(2)]).unwrap();
+    store.commit(AT, &[send(2)]).unwrap();
     let (error, before, id) = fill(&mut store, 3);
     println!("refused at {id}: {error}");
     assert_eq!(error.cause(), Some(Cause::P02), "{error}");
@@ -171,8 +171,8 @@ fn on_a_small_disk(directory: &Path, make_room: impl FnOnce()) {
     drop(store);
     make_room();
     let mut store = open(directory);
-    store.commit(&[close(2), change(approved(2))]).unwrap();
-    store.commit(&[create(id)]).unwrap();
+    store.commit(AT, &[close(2), change(approved(2))]).unwrap();
+    store.commit(AT, &[create(id)]).unwrap();
     assert!(store.load().unwrap().reversals.is_empty());
     println!("child done");
 }

@@ -21,6 +21,7 @@ use crate::domain::outcome::Role;
 use crate::domain::secret::SecretBytes;
 use crate::domain::time::WallTime;
 use crate::engine::record::{OperatorRecord, QueueHead, Record, Recovered, Verdict};
+pub use schema::OpenOptions;
 use vault::Vault;
 
 /// Why the store cannot do its work.
@@ -98,11 +99,18 @@ const WORKING_KEYS: &str = "working-keys";
 impl Store {
     /// Opens or makes the database and brings its schema up to date.
     pub fn open(path: &Path, vault: Vault) -> Result<Self, StoreError> {
-        Ok(Self { db: schema::open(path)?, vault })
+        Self::open_on(path, vault, &OpenOptions::default())
+    }
+
+    /// The same with everything that a test bench may want otherwise.
+    pub fn open_on(path: &Path, vault: Vault, options: &OpenOptions) -> Result<Self, StoreError> {
+        Ok(Self { db: schema::open(path, options)?, vault })
     }
 
     /// Writes all records in one transaction. Nothing may be done about them before this returns `Ok`.
-    pub fn commit(&mut self, records: &[Record]) -> Result<Committed, StoreError> {
+    pub fn commit(&mut self, at: WallTime, records: &[Record]) -> Result<Committed, StoreError> {
+        // For the journal.
+        let _ = at;
         if records.is_empty() {
             return Ok(Committed::default());
         }
@@ -176,7 +184,9 @@ impl Store {
     }
 
     /// Replaces the master key; the working keys wrapped under the old one go with it.
-    pub fn set_master_key(&mut self, key: &SecretBytes) -> Result<(), StoreError> {
+    pub fn set_master_key(&mut self, at: WallTime, key: &SecretBytes) -> Result<(), StoreError> {
+        // For the journal.
+        let _ = at;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         put_secret(&tx, &self.vault, MASTER_KEY, key.expose())?;
         tx.execute("DELETE FROM secret WHERE name = ?1", [WORKING_KEYS])?;

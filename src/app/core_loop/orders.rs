@@ -44,6 +44,9 @@ impl Core {
                         return drop(reply.send(Err(refusal)));
                     }
                 };
+                if matches!(command, Command::Start { .. }) {
+                    self.check_clock(now);
+                }
                 let id = CommandId(self.next_command);
                 self.next_command = self.next_command.saturating_add(1);
                 self.replies.insert(id, reply);

@@ -73,9 +73,9 @@ fn day() -> Vec<Vec<Record>> {
 fn everything_that_is_written_is_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
-    store.set_master_key(&SecretBytes::new(vec![9; 16])).unwrap();
+    store.set_master_key(AT, &SecretBytes::new(vec![9; 16])).unwrap();
     for records in day() {
-        store.commit(&records).unwrap();
+        store.commit(AT, &records).unwrap();
     }
     let found = store.load().unwrap();
     assert_eq!((found.next_stan.get(), found.batch.get(), found.next_id), (4, 8, TransactionId(4)));
@@ -102,7 +102,7 @@ fn a_copy_of_the_files_after_each_commit_holds_exactly_what_was_committed() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
     for records in day() {
-        store.commit(&records).unwrap();
+        store.commit(AT, &records).unwrap();
         let cut = tempfile::tempdir().unwrap();
         copy_files(directory.path(), cut.path());
         assert_eq!(contents(&open(cut.path())), contents(&store));
@@ -131,7 +131,7 @@ fn a_commit_that_is_torn_by_a_power_cut_is_there_wholly_or_not_at_all() {
     for records in day() {
         let was = contents(&store);
         let (base, before) = files(directory.path());
-        store.commit(&records).unwrap();
+        store.commit(AT, &records).unwrap();
         let is = contents(&store);
         let (base_after, after) = files(directory.path());
         assert_eq!(base, base_after, "a commit is in the log only");
@@ -157,7 +157,7 @@ fn a_commit_that_is_torn_by_a_power_cut_is_there_wholly_or_not_at_all() {
 fn a_refused_record_leaves_nothing_of_its_commit() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
-    store.commit(&[create(1)]).unwrap();
+    store.commit(AT, &[create(1)]).unwrap();
     let before = contents(&store);
     let refused: [Vec<Record>; 5] = [
         vec![create(2), create(2)],
@@ -167,25 +167,25 @@ fn a_refused_record_leaves_nothing_of_its_commit() {
         vec![send(1), send(1)],
     ];
     for records in refused {
-        store.commit(&records).unwrap_err();
+        store.commit(AT, &records).unwrap_err();
         assert_eq!(contents(&store), before);
     }
     // Another payment under a key that is taken.
     let mut same_key = created(2);
     same_key.key = created(1).key;
     let record = Record::Created { view: Box::new(same_key), fingerprint: String::new() };
-    assert!(matches!(store.commit(&[record]), Err(StoreError::Sqlite(_))));
-    store.commit(&[create(2)]).unwrap();
+    assert!(matches!(store.commit(AT, &[record]), Err(StoreError::Sqlite(_))));
+    store.commit(AT, &[create(2)]).unwrap();
 }
 
 #[test]
 fn a_code_once_given_stays() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
-    store.commit(&[create(1)]).unwrap();
-    store.commit(&[send(1)]).unwrap();
+    store.commit(AT, &[create(1)]).unwrap();
+    store.commit(AT, &[send(1)]).unwrap();
     let other = TransactionView { stan: sent(2).stan, code: sent(2).code, ..approved(1) };
-    store.commit(&[close(1), change(other)]).unwrap();
+    store.commit(AT, &[close(1), change(other)]).unwrap();
     let (view, _) = store.find_by_code(&sent(1).code.unwrap()).unwrap().unwrap();
     assert_eq!(view.stan, sent(1).stan);
 }
@@ -202,9 +202,9 @@ fn payments_are_found_by_key_of_their_uid_and_by_code() {
     assert_eq!(store.find_by_code(&sent(1).code.unwrap()).unwrap().unwrap().0.id, TransactionId(1));
     assert!(store.find_by_code(&sent(2).code.unwrap()).unwrap().is_none());
     // Trace and batch have come round: the code finds the newer one.
-    store.commit(&[create(5)]).unwrap();
+    store.commit(AT, &[create(5)]).unwrap();
     let again = TransactionView { stan: sent(1).stan, code: sent(1).code, ..approved(5) };
-    store.commit(&[change(again)]).unwrap();
+    store.commit(AT, &[change(again)]).unwrap();
     assert_eq!(store.find_by_code(&sent(1).code.unwrap()).unwrap().unwrap().0.id, TransactionId(5));
 }
 
@@ -219,9 +219,9 @@ fn lists_come_newest_first_in_pages() {
     for id in 1..=10 {
         let mut view = created(id);
         view.owner.uid = if id % 2 == 0 { 2000 } else { 1000 };
-        store.commit(&[Record::Created { view: Box::new(view), fingerprint: String::new() }]).unwrap();
+        store.commit(AT, &[Record::Created { view: Box::new(view), fingerprint: String::new() }]).unwrap();
     }
-    store.commit(&[change(approved(4))]).unwrap();
+    store.commit(AT, &[change(approved(4))]).unwrap();
     assert_eq!(ids(&store, &EVERYTHING), [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
     let mut page = ListFilter { uid: Some(2000), limit: 2, ..EVERYTHING };
     let mut pages = Vec::new();
@@ -242,7 +242,7 @@ fn an_empty_commit_writes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
     let before = std::fs::read(log(directory.path())).unwrap();
-    store.commit(&[]).unwrap();
+    store.commit(AT, &[]).unwrap();
     assert_eq!(std::fs::read(log(directory.path())).unwrap(), before);
 }
 
@@ -250,12 +250,12 @@ fn an_empty_commit_writes_nothing() {
 fn another_master_key_takes_the_working_keys_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
-    store.set_master_key(&SecretBytes::new(vec![1; 16])).unwrap();
-    store.commit(&[signed_in(7, &[1])]).unwrap();
-    store.set_master_key(&SecretBytes::new(vec![2; 16])).unwrap();
+    store.set_master_key(AT, &SecretBytes::new(vec![1; 16])).unwrap();
+    store.commit(AT, &[signed_in(7, &[1])]).unwrap();
+    store.set_master_key(AT, &SecretBytes::new(vec![2; 16])).unwrap();
     assert!(store.working_keys().unwrap().is_none());
-    store.commit(&[signed_in(7, &[1])]).unwrap();
-    store.commit(&[Record::SignedOut { cause: None }]).unwrap();
+    store.commit(AT, &[signed_in(7, &[1])]).unwrap();
+    store.commit(AT, &[Record::SignedOut { cause: None }]).unwrap();
     assert!(store.working_keys().unwrap().is_none());
 }
 

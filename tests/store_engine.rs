@@ -85,7 +85,7 @@ impl Core {
                 Output::Act(action) => actions.push(action),
             }
         }
-        self.store.commit(&records).unwrap();
+        self.store.commit(NOW.wall, &records).unwrap();
         self.commits += usize::from(!records.is_empty());
         for action in actions {
             if let Action::AskHost(request) = action {

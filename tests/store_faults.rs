@@ -25,7 +25,7 @@ fn a_file_that_is_no_database_is_named_and_left_alone() {
     let garbage = b"this is somebody's shopping list, not a database".repeat(100);
     std::fs::write(database(directory.path()), &garbage).unwrap();
     let error = use_it(directory.path()).unwrap_err();
-    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert_eq!(error.cause(), Some(Cause::S02));
     assert!(error.to_string().contains("keep the file"), "{error}");
     assert_eq!(std::fs::read(database(directory.path())).unwrap(), garbage);
@@ -34,7 +34,7 @@ fn a_file_that_is_no_database_is_named_and_left_alone() {
 #[test]
 fn a_place_that_cannot_be_opened_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
-    assert!(matches!(use_it(&directory.path().join("missing")), Err(StoreError::Sqlite(_))));
+    assert!(matches!(use_it(&directory.path().join("missing")), Err(StoreError::CannotOpen { .. })));
 }
 
 #[test]
@@ -44,8 +44,8 @@ fn damage_anywhere_is_an_error_or_harmless_but_never_a_panic() {
     for id in 1..=40 {
         sale(&mut store, id);
     }
-    store.commit(&[create(41)]).unwrap();
-    store.commit(&[send(41)]).unwrap();
+    store.commit(AT, &[create(41)]).unwrap();
+    store.commit(AT, &[send(41)]).unwrap();
     drop(store);
     let whole = std::fs::read(database(directory.path())).unwrap();
     let mut errors = 0;
@@ -78,7 +78,10 @@ fn an_impossible_value_is_named_and_not_read_as_nothing() {
         ("UPDATE payment SET stan = 1000000", "payment.stan"),
         ("UPDATE payment SET batch = -1", "payment.batch"),
         ("UPDATE payment SET currency = 'XXX'", "payment.currency"),
-        ("UPDATE terminal SET next_stan = 0", "next_stan"),
+        ("UPDATE terminal SET next_stan = 0", "terminal.next_stan"),
+        ("UPDATE terminal SET batch = 1000000", "terminal.batch"),
+        ("UPDATE payment SET mode = 'sometimes'", "payment.mode"),
+        ("UPDATE reversal SET standing = 'lost'", "reversal.standing"),
         ("UPDATE terminal SET on_duty = 'x'", "terminal.on_duty"),
         ("UPDATE operator SET role = 'king'", "operator.role"),
         ("UPDATE reversal SET reason = '17'", "reversal.reason"),
@@ -86,8 +89,8 @@ fn an_impossible_value_is_named_and_not_read_as_nothing() {
     for (change, name) in impossible {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
-        store.commit(&[create(1)]).unwrap();
-        store.commit(&[send(1)]).unwrap();
+        store.commit(AT, &[create(1)]).unwrap();
+        store.commit(AT, &[send(1)]).unwrap();
         drop(store);
         let db = rusqlite::Connection::open(database(directory.path())).unwrap();
         db.execute_batch("INSERT INTO operator VALUES ('01', 'supervisor', 'h', 0, 0)").unwrap();
@@ -141,7 +144,7 @@ fn fill(store: &mut Store, from: u64) -> (StoreError, String, u64) {
         let mut view = created(id);
         view.evidence = "x".repeat(60_000);
         let record = smartpos::engine::record::Record::Created { view: Box::new(view), fingerprint: "f".to_owned() };
-        if let Err(error) = store.commit(&[record]) {
+        if let Err(error) = store.commit(AT, &[record]) {
             assert_eq!(contents_briefly(store), before, "a refused commit left something");
             return (error, before, id);
         }
@@ -159,8 +162,8 @@ fn contents_briefly(store: &Store) -> String {
 fn on_a_small_disk(directory: &Path, make_room: impl FnOnce()) {
     let mut store = open(directory);
     sale(&mut store, 1);
-    store.commit(&[create(2)]).unwrap();
-    store.commit(&[send(2)]).unwrap();
+    store.commit(AT, &[create(2)]).unwrap();
+    store.commit(AT, &[send(2)]).unwrap();
     let (error, before, id) = fill(&mut store, 3);
     println!("refused at {id}: {error}");
     assert_eq!(error.cause(), Some(Cause::P02), "{error}");
@@ -171,8 +174,8 @@ fn on_a_small_disk(directory: &Path, make_room: impl FnOnce()) {
     drop(store);
     make_room();
     let mut store = open(directory);
-    store.commit(&[close(2), change(approved(2))]).unwrap();
-    store.commit(&[create(id)]).unwrap();
+    store.commit(AT, &[close(2), change(approved(2))]).unwrap();
+    store.commit(AT, &[create(id)]).unwrap();
     assert!(store.load().unwrap().reversals.is_empty());
     println!("child done");
 }
@@ -210,7 +213,7 @@ fn a_full_disk_refuses_commits_and_loses_none() {
     let output = run_child(&through, "child_on_a_small_tmpfs", directory.path());
     let (said, erred) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if said.contains("no tmpfs here") || erred.contains("unshare") {
-        eprintln!("SKIPPED: a tmpfs of our own cannot be mounted here: {erred}");
+        eprintln!("skipped: a tmpfs of our own cannot be mounted here: {erred}");
         return;
     }
     expect_done(&output);

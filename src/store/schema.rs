@@ -1,18 +1,36 @@
 //! Opening the database file: safety pragmas, and migrations in place.
 
-use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::ffi::ErrorCode;
-use rusqlite::{Connection, FileControl, TransactionBehavior};
+use rusqlite::{Connection, FileControl, OpenFlags, TransactionBehavior};
 
-use super::StoreError;
+use super::{StoreError, disk};
+
+/// What differs between a terminal and a test bench that puts its own files under SQLite.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// SQLite's name of the file system to use; `None`: the real one.
+    pub vfs: Option<String>,
+    /// Whether the log is made long at once, so that commits overwrite it instead of extending it. Without it the log
+    /// grows as it goes, and nothing is durable later or less.
+    pub long_log: bool,
+    /// How much room there is where the database is; `None` if nobody knows, and then nothing is accepted offline.
+    pub free_bytes: fn(&Path) -> Option<u64>,
+}
+
+impl Default for OpenOptions {
+    /// As on a terminal.
+    fn default() -> Self {
+        Self { vfs: None, long_log: true, free_bytes: disk::free_bytes }
+    }
+}
 
 /// Each step brings the schema from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 1] = [include_str!("sql/001_first.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("sql/001_first.sql"), include_str!("sql/002_offline.sql")];
 
 /// Frames after which the log is copied into the database; the next commit then starts at its beginning again.
 const CHECKPOINT_FRAMES: i64 = 1000;
@@ -24,10 +42,18 @@ const PAGE: u64 = 4096;
 const FRAME: u64 = PAGE + 24;
 
 /// Opens the file, exclusively, durable, migrated.
-pub fn open(path: &Path) -> Result<Connection, StoreError> {
-    // Made here so that nobody else can read it; the log takes over its mode. What stands in the way SQLite will name.
-    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut db = Connection::open(path)?;
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError> {
+    let mut db = match &options.vfs {
+        None => {
+            if let Some(log) = disk::orphaned_log(path) {
+                return Err(StoreError::OnlyTheLog { path: path.to_owned(), log });
+            }
+            // Made here so that nobody else can read it; the log takes over its mode. What stands in the way SQLite names.
+            let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            Connection::open(path)?
+        }
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, OpenFlags::default(), vfs.as_str())?,
+    };
     db.busy_timeout(Duration::from_secs(2))?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // Exclusive: a second daemon on the same money must not start. Also spares the shared-memory file.
@@ -49,26 +75,21 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut keep = 1;
     db.file_control(None::<&str>, FileControl::PersistWal(&mut keep))?;
     migrate(&mut db)?;
-    match lengthen_log(&db, path) {
-        // What is on file has to be reached on a full disk too; then the log grows as it goes.
-        Ok(()) | Err(StoreError::Full(_)) => {}
-        Err(error) => return Err(error),
+    if options.long_log {
+        match lengthen_log(&db, path) {
+            // What is on file has to be reached on a full disk too; then the log grows as it goes.
+            Ok(()) | Err(StoreError::Full { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     db.set_prepared_statement_cache_capacity(32);
     Ok(db)
 }
 
-/// The log's file.
-fn log_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    PathBuf::from(name)
-}
-
 /// Writes the log full once by a transaction that is larger than the page cache, and rolls it back: what spilled into
 /// the log stays there as worthless frames to be overwritten, and the database itself does not grow.
 fn lengthen_log(db: &Connection, path: &Path) -> Result<(), StoreError> {
-    let length = || std::fs::metadata(log_of(path)).map_or(0, |m| m.len());
+    let length = || std::fs::metadata(disk::log_of(path)).map_or(0, |m| m.len());
     if length() >= LOG_FRAMES * FRAME {
         return Ok(());
     }
@@ -114,8 +135,8 @@ mod tests {
     fn the_log_is_made_long_at_once_and_the_database_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
-        let db = open(&path).unwrap();
-        let log = std::fs::metadata(log_of(&path)).unwrap().len();
+        let db = open(&path, &OpenOptions::default()).unwrap();
+        let log = std::fs::metadata(disk::log_of(&path)).unwrap().len();
         assert!(log >= LOG_FRAMES * FRAME, "{log}");
         let pages: i64 = db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
         assert!(pages < 50, "{pages} pages");
@@ -127,24 +148,24 @@ mod tests {
     fn a_second_opener_is_told_that_the_database_is_in_use() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
-        let first = open(&path).unwrap();
-        assert!(matches!(open(&path), Err(StoreError::InUse)));
+        let first = open(&path, &OpenOptions::default()).unwrap();
+        assert!(matches!(open(&path, &OpenOptions::default()), Err(StoreError::InUse)));
         drop(first);
-        open(&path).unwrap();
+        open(&path, &OpenOptions::default()).unwrap();
     }
 
     #[test]
     fn a_newer_database_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
-        open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(open(&path), Err(StoreError::TooNew { found: 99, .. })));
+        open(&path, &OpenOptions::default()).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(open(&path, &OpenOptions::default()), Err(StoreError::TooNew { found: 99, .. })));
     }
 
     #[test]
     fn commits_are_durable() {
         let dir = tempfile::tempdir().unwrap();
-        let db = open(&dir.path().join("pos.db")).unwrap();
+        let db = open(&dir.path().join("pos.db"), &OpenOptions::default()).unwrap();
         let pragma =
             |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, rusqlite::types::Value>(0));
         assert_eq!(pragma("synchronous").unwrap(), rusqlite::types::Value::Integer(2));

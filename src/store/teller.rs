@@ -89,7 +89,7 @@ impl Teller {
         if records.is_empty() && actions.is_empty() {
             return Ok(Settled::Idle);
         }
-        let committed = match self.store.commit(&records) {
+        let committed = match self.store.commit(now.wall, &records) {
             Ok(committed) => committed,
             Err(error) => return self.refused(now, &error),
         };

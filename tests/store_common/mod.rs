@@ -22,6 +22,9 @@ use smartpos::store::vault::Vault;
 pub const PAN: &str = "6225887654321098765";
 pub const EVERYTHING: ListFilter = ListFilter { uid: None, outcome: None, before: None, limit: 500 };
 
+/// When the commits of these tests take place.
+pub const AT: WallTime = WallTime(1_795_492_800_000_000);
+
 pub fn database(directory: &Path) -> PathBuf {
     directory.join("pos.db")
 }
@@ -125,9 +128,9 @@ pub fn close(id: u64) -> Record {
 
 /// One online sale, in the three commits the engine makes of it.
 pub fn sale(store: &mut Store, id: u64) {
-    store.commit(&[create(id)]).unwrap();
-    store.commit(&[send(id)]).unwrap();
-    store.commit(&[close(id), change(approved(id))]).unwrap();
+    store.commit(AT, &[create(id)]).unwrap();
+    store.commit(AT, &[send(id)]).unwrap();
+    store.commit(AT, &[close(id), change(approved(id))]).unwrap();
 }
 
 /// Everything the store says, as comparable text; the card number only as whether it is the right one.

@@ -34,16 +34,16 @@ impl Core {
         }
         let (reply, key) = self.key_load.enter(now.mono, index, custodian, component)?;
         tracing::info!(POS_COMPONENT = "keys", "component {index} of the master key was entered by {custodian}");
-        let installed = key.map_or(Ok(()), |key| self.install_master(&key));
+        let installed = key.map_or(Ok(()), |key| self.install_master(now, &key));
         self.keys_changed(now);
         installed.map(|()| reply)
     }
 
-    fn install_master(&mut self, key: &DoubleKey) -> Result<(), Refusal> {
+    fn install_master(&mut self, now: Now, key: &DoubleKey) -> Result<(), Refusal> {
         let bytes = SecretBytes::new(key.0.to_vec());
         self.teller
             .store_mut()
-            .set_master_key(&bytes)
+            .set_master_key(now.wall, &bytes)
             .map_err(|e| Refusal::new(RefusalKind::Internal, e.to_string()))?;
         self.host.set_master(key.clone());
         let check = self.host.master_check().unwrap_or_default();

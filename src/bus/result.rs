@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use zbus::Variant;
 
+use crate::domain::offline::Forwarding;
+use crate::domain::outcome::Outcome;
 use crate::engine::snapshot::TransactionView;
 
 /// One row.
@@ -16,6 +18,11 @@ pub(super) fn put_text(row: &mut Row, key: &'static str, text: Option<impl ToStr
     }
 }
 
+/// Whether the money is not sure: accepted here, and the host has not said yes.
+fn merchant_carries_risk(view: &TransactionView) -> bool {
+    view.outcome == Some(Outcome::ApprovedOffline) && view.forwarding != Some(Forwarding::Accepted)
+}
+
 /// The keys of `GetResult`.
 pub(super) fn result(view: &TransactionView) -> Row {
     let mut row = Row::from([
@@ -26,6 +33,9 @@ pub(super) fn result(view: &TransactionView) -> Row {
         ("currency", Variant::from(view.money.currency.alpha())),
         ("reversed", Variant::from(view.reversed)),
         ("created-at", Variant::from(view.created_at.0)),
+        ("mode", Variant::from(view.mode.as_str())),
+        ("attempts", Variant::from(view.attempts)),
+        ("merchant-carries-risk", Variant::from(merchant_carries_risk(view))),
     ]);
     put_text(&mut row, "outcome", view.outcome);
     put_text(&mut row, "code", view.code.as_ref());
@@ -39,6 +49,8 @@ pub(super) fn result(view: &TransactionView) -> Row {
     put_text(&mut row, "auth-code", view.auth_code.as_ref());
     put_text(&mut row, "card", view.masked_pan.as_ref());
     put_text(&mut row, "scheme", view.scheme.as_ref());
+    put_text(&mut row, "forwarding", view.forwarding);
+    put_text(&mut row, "resolution", view.resolution.as_ref());
     if let Some(stan) = view.stan {
         row.insert("trace", Variant::from(stan.get()));
     }

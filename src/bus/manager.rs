@@ -19,8 +19,7 @@ use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
 
 /// What this build can do beyond the members of the contract.
-const FEATURES: [&str; 7] =
-    ["sale", "operator-at-keypad", "keys-at-keypad", "offline", "queue", "journal", "backup"];
+const FEATURES: [&str; 7] = ["sale", "operator-at-keypad", "keys-at-keypad", "offline", "queue", "journal", "backup"];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
 /// Bytes of a backup's passphrase.

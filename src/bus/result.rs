@@ -70,3 +70,53 @@ pub(super) fn listed(view: &TransactionView) -> Row {
     row.insert("uid", Variant::from(view.owner.uid));
     row
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::amount::{Amount, Currency, Money};
+    use crate::domain::ids::{IdempotencyKey, TransactionId};
+    use crate::domain::offline::OfflineMode;
+    use crate::domain::outcome::TransactionKind;
+    use crate::domain::time::WallTime;
+    use crate::engine::command::{Caller, NewTransaction};
+
+    fn view() -> TransactionView {
+        let new = NewTransaction {
+            caller: Caller { uid: 1000, connection: ":1.7".to_owned() },
+            kind: TransactionKind::Sale,
+            key: IdempotencyKey::new("k").unwrap(),
+            money: Money { amount: Amount::new(100).unwrap(), currency: Currency::CNY },
+            confirm_amount: None,
+            detached: false,
+            reference: None,
+            mode: OfflineMode::OfflineOnly,
+        };
+        TransactionView::new(TransactionId(1), new, WallTime(1))
+    }
+
+    #[test]
+    fn the_merchant_carries_the_risk_until_the_host_has_said_yes() {
+        let risk = |outcome, forwarding| {
+            let row = result(&TransactionView { outcome, forwarding, ..view() });
+            bool::try_from(&row["merchant-carries-risk"]).unwrap()
+        };
+        let offline = Some(Outcome::ApprovedOffline);
+        for forwarding in [Forwarding::Waiting, Forwarding::InFlight, Forwarding::Held, Forwarding::Abandoned] {
+            assert!(risk(offline, Some(forwarding)), "{forwarding}");
+        }
+        assert!(!risk(offline, Some(Forwarding::Accepted)));
+        assert!(!risk(Some(Outcome::Approved), None) && !risk(None, None));
+    }
+
+    #[test]
+    fn what_is_not_known_about_forwarding_is_left_out() {
+        let row = result(&view());
+        assert!(!row.contains_key("forwarding") && !row.contains_key("resolution"));
+        assert_eq!(row["mode"], Variant::from("offline-only"));
+        let resolution = Some("01 uid 0 abandon: card gone".to_owned());
+        let row = result(&TransactionView { resolution, attempts: 4, ..view() });
+        assert_eq!(row["resolution"], Variant::from("01 uid 0 abandon: card gone"));
+        assert_eq!(row["attempts"], Variant::from(4u32));
+    }
+}

@@ -97,14 +97,13 @@ async fn drain_says_how_many_wait_and_knows_no_option() {
 async fn the_list_shows_what_is_unsent_oldest_first_and_what_waits_for_a_person() {
     const TEST: &str = "the_list_shows_what_is_unsent_oldest_first_and_what_waits_for_a_person";
     let Some(bus) = PrivateBus::start(TEST) else { return };
-    let mut first = with(vec![
+    let first = with(vec![
         accepted_offline(TransactionId(2), Forwarding::Waiting),
         accepted_offline(TransactionId(3), Forwarding::Accepted),
         accepted_offline(TransactionId(4), Forwarding::Held),
         reversing(TransactionId(5), 1),
         reversing(TransactionId(6), 9),
     ]);
-    first.held_reversals = 1;
     let _stage = Stage::starting_with(&bus, first, Box::new(World::usual), bus::same_user()).await.unwrap();
     let app = App::on(&bus).await;
     let rows: Rows = app.queue("List", &(none(),)).await.unwrap();

@@ -1,6 +1,4 @@
-//! The lists of what is unsent: whose rows a caller sees, which page, and which of them wait for a person.
-
-use std::collections::BTreeSet;
+//! The lists of what is unsent: whose rows a caller sees, and which page.
 
 use zbus::{Connection, Variant};
 
@@ -12,6 +10,7 @@ use crate::bus::result::{Row, listed};
 use crate::bus::terminal::unexpected;
 use crate::domain::ids::{TransactionCode, TransactionId};
 use crate::domain::offline::Forwarding;
+use crate::domain::outcome::TransactionState;
 use crate::engine::command::{Command, QueueFilter, Reply};
 use crate::engine::snapshot::TransactionView;
 
@@ -55,8 +54,7 @@ pub(super) async fn list(gate: &Gate, connection: &Connection, visit: &Visit, wa
     }
     let mine = |view: &TransactionView| wanted.all || view.owner.uid == visit.caller.uid;
     let found = search(gate, visit, wanted.held, wanted.after, wanted.limit, mine).await?;
-    let held = held_reversals(gate, visit, wanted.held, &found).await?;
-    Ok(found.iter().map(|view| row(view, held.contains(&view.id))).collect())
+    Ok(found.iter().map(row).collect())
 }
 
 /// Whose unsent payment has this code.
@@ -81,7 +79,7 @@ async fn search(
         let behind = page.last().map(|view| view.id);
         found.extend(page.into_iter().filter(&fits).take(limit.saturating_sub(found.len())));
         // A core that gives the same page for ever must not be asked for ever.
-        if last || found.len() >= limit || behind <= after {
+        if last || found.len() >= limit || behind == after {
             return Ok(found);
         }
         after = behind;
@@ -95,28 +93,12 @@ async fn page(gate: &Gate, visit: &Visit, filter: QueueFilter) -> Result<Vec<Tra
     }
 }
 
-/// Which reversals of a list wait for a person: a payment says so itself, a reversal is seen among the held ones.
-async fn held_reversals(
-    gate: &Gate,
-    visit: &Visit,
-    only_held: bool,
-    found: &[TransactionView],
-) -> Result<BTreeSet<TransactionId>> {
-    let reversals: BTreeSet<_> = found.iter().filter(|view| view.forwarding.is_none()).map(|view| view.id).collect();
-    if only_held || reversals.is_empty() || gate.snapshot().held_reversals == 0 {
-        return Ok(if only_held { reversals } else { BTreeSet::new() });
-    }
-    let count = reversals.len();
-    let held = search(gate, visit, true, None, count, |view| reversals.contains(&view.id)).await?;
-    Ok(held.iter().map(|view| view.id).collect())
-}
-
-/// One row.
-fn row(view: &TransactionView, held_reversal: bool) -> Row {
+/// One row. The core tells the standing of a reversal as forwarding, too: waiting or held.
+fn row(view: &TransactionView) -> Row {
     let mut row = listed(view);
-    let what = if view.forwarding.is_some() { "payment" } else { "reversal" };
+    let what = if view.state == TransactionState::Reversing { "reversal" } else { "payment" };
     row.insert("what", Variant::from(what));
-    row.insert("held", Variant::from(held_reversal || view.forwarding == Some(Forwarding::Held)));
+    row.insert("held", Variant::from(view.forwarding == Some(Forwarding::Held)));
     row
 }
 

@@ -278,19 +278,20 @@ impl World {
         }
     }
 
-    /// Payments accepted offline and not accepted by the host, and open reversals. Here a reversal is held once it has been
-    /// tried more than three times.
+    /// Payments accepted offline and not accepted by the host, and open reversals, which tell their standing the same way.
+    /// Here a reversal is held once it has been tried more than three times.
     fn unsent(&self, filter: &QueueFilter) -> Vec<TransactionView> {
-        let held = |t: &TransactionView| match t.forwarding {
-            Some(forwarding) => forwarding == Forwarding::Held,
-            None => t.attempts > 3,
+        let standing = |t: &TransactionView| match t.state {
+            TransactionState::Reversing if t.attempts > 3 => Some(Forwarding::Held),
+            TransactionState::Reversing => Some(Forwarding::Waiting),
+            _ => t.forwarding,
         };
-        let views = self.now.transactions.values().filter(|t| match t.forwarding {
-            Some(forwarding) => forwarding.unsent(),
-            None => t.state == TransactionState::Reversing,
-        });
-        let views = views.filter(|t| filter.after.is_none_or(|after| t.id > after) && (!filter.held || held(t)));
-        views.take(filter.limit.into()).map(|t| TransactionView::clone(t)).collect()
+        let views = self.now.transactions.values();
+        let views = views.map(|t| TransactionView { forwarding: standing(t), ..TransactionView::clone(t) });
+        let views = views.filter(|t| t.forwarding.is_some_and(Forwarding::unsent));
+        let views = views.filter(|t| filter.after.is_none_or(|after| t.id > after));
+        let views = views.filter(|t| !filter.held || t.forwarding == Some(Forwarding::Held));
+        views.take(filter.limit.into()).collect()
     }
 
     fn owned(&mut self, caller: &Caller, id: TransactionId, act: impl FnOnce(&mut Self)) -> Answer {

@@ -82,7 +82,7 @@ async fn everything(client: &Client) -> Result<Found, Fault> {
         let behind = page.rows.last().map(|row| number(row, "id"));
         found.all = page.all;
         found.rows.extend(page.rows);
-        if !full || behind <= after {
+        if !full || behind == after {
             return Ok(found);
         }
         after = behind;

@@ -14,7 +14,7 @@ use crate::bus::names::{MANAGER_INTERFACE, QUEUE_INTERFACE, ROOT, TERMINAL};
 pub struct QueueOrder {
     /// Only what waits for a person.
     pub held: bool,
-    /// Only with an id above this.
+    /// Only those behind the one with this id.
     pub after: Option<u64>,
     /// How many.
     pub limit: Option<u32>,

@@ -7,6 +7,7 @@ mod payment;
 mod reversal;
 mod schema;
 pub mod teller;
+pub mod unsent;
 pub mod vault;
 
 use std::path::Path;

@@ -15,6 +15,7 @@ mod schema;
 mod script;
 mod sealed;
 pub mod teller;
+pub mod unsent;
 pub mod vault;
 mod write;
 

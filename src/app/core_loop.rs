@@ -68,6 +68,7 @@ pub struct Core {
     key_load: KeyLoad,
     wires: Wires,
     clock: fn() -> Now,
+    synchronised: fn() -> bool,
     replies: BTreeMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
     next_command: u64,
     signals: Vec<Signal>,
@@ -93,6 +94,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Reads both clocks.
     pub clock: fn() -> Now,
+    /// Whether a time server has set the wall clock.
+    pub synchronised: fn() -> bool,
     /// The language of prompts.
     pub language: Language,
 }
@@ -134,6 +137,7 @@ impl Core {
             key_load: KeyLoad::default(),
             wires,
             clock: parts.clock,
+            synchronised: parts.synchronised,
             replies: BTreeMap::new(),
             next_command: 1,
             signals: Vec::new(),
@@ -143,6 +147,7 @@ impl Core {
             language: parts.language,
         };
         core.keys_changed(now);
+        core.check_clock(now);
         core.pump(now)?;
         Ok((core, readers))
     }
@@ -246,6 +251,13 @@ impl Core {
         if self.wires.updates.try_send(update).is_err() {
             // The bus is slower than the payments. The state stays readable; only signals are lost, and said to be.
             tracing::warn!(POS_COMPONENT = "core", "the bus did not keep up: signals were dropped");
+        }
+    }
+
+    /// Only a payment that may go offline asks for the time to be known; a look at each start is enough.
+    fn check_clock(&mut self, now: Now) {
+        if (self.synchronised)() {
+            self.tell_engine(now, Event::ClockSynchronised);
         }
     }
 

@@ -171,7 +171,16 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     let (requests, request_inlet) = mpsc::channel(REQUESTS);
     let (nudges, nudge_inlet) = mpsc::channel(1);
 
-    let parts = Parts { store, host, reader, keypad, settings, clock: clock::now, language: config.language };
+    let parts = Parts {
+        store,
+        host,
+        reader,
+        keypad,
+        settings,
+        clock: clock::now,
+        synchronised: clock::synchronised,
+        language: config.language,
+    };
     let wires = Wires { serial, keypad: keypad_sender, tcp, updates: update_sender };
     let (core, snapshots) = Core::new(parts, wires, clock::now().wall.0)?;
     let inlets = Inlets {

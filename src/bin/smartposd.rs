@@ -9,6 +9,7 @@ use smartpos::app::journal::{self, Sink};
 use smartpos::app::service::{Options, run};
 use smartpos::bus::BusAddress;
 use smartpos::bus::authority::Authority;
+use smartpos::store::unsent::{self, Unsent};
 
 /// Payment daemon for Linux points of sale.
 #[derive(Parser)]
@@ -24,16 +25,32 @@ struct Arguments {
     /// Ask polkit on a private bus too.
     #[arg(long, requires = "bus")]
     polkit: bool,
+    /// Say what the host does not have yet, as far as the database of a stopped daemon tells, and end: exit code 0 when
+    /// there is nothing, 1 otherwise. For the package's own scripts; a running daemon is asked with posctl queue guard.
+    #[arg(long, conflicts_with_all = ["bus", "polkit"])]
+    queue_state: bool,
 }
 
 fn main() -> ExitCode {
-    match start(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let arguments = Arguments::parse();
+    let ended = if arguments.queue_state { queue_state(&arguments) } else { start(arguments).map(|()| true) };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("smartposd: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether nothing is unsent.
+fn queue_state(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
+    let config = config::load(&arguments.config)?;
+    let found = unsent::look(&config.state_dir.join("pos.db"))?;
+    let Unsent { waiting, held, reversals } = found;
+    println!("payments to be sent: {waiting}, payments held: {held}, reversals open: {reversals}");
+    Ok(found.is_nothing())
 }
 
 fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {

@@ -16,6 +16,7 @@ use crate::bus::gate::Gate;
 use crate::bus::keys::Keys;
 use crate::bus::manager::Manager;
 use crate::bus::names::{self, transaction_path};
+use crate::bus::queue::Queue;
 use crate::bus::terminal::Terminal;
 use crate::bus::transaction::Transaction;
 use crate::bus::view;
@@ -23,6 +24,9 @@ use crate::domain::ids::TransactionId;
 use crate::domain::prompt::Language;
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::Snapshot;
+
+/// Seconds left, as the contract writes that they are not known.
+const UNKNOWN_TIME: u32 = u32::MAX;
 
 /// Brings the core's updates to the bus.
 pub(super) struct Publisher {
@@ -107,6 +111,7 @@ impl Publisher {
         let root = (Manager { gate: was.clone() }, Manager { gate: is.clone() });
         let terminal = (Terminal { gate: was.clone() }, Terminal { gate: is.clone() });
         let keys = (Keys { gate: was.clone() }, Keys { gate: is.clone() });
+        let queue = (Queue { gate: was.clone() }, Queue { gate: is.clone() });
         let reader = (Reader { gate: was.clone() }, Reader { gate: is.clone() });
         let keypad = (Keypad { gate: was.clone() }, Keypad { gate: is.clone() });
         for (id, view) in &new.transactions {
@@ -117,6 +122,7 @@ impl Publisher {
         }
         messages.extend(self.changes(names::TERMINAL, &terminal).await?);
         messages.extend(self.changes(names::TERMINAL, &keys).await?);
+        messages.extend(self.changes(names::TERMINAL, &queue).await?);
         messages.extend(self.changes(names::READER, &reader).await?);
         messages.extend(self.changes(names::KEYPAD, &keypad).await?);
         messages.extend(self.changes(names::ROOT, &root).await?);
@@ -154,7 +160,14 @@ impl Publisher {
                 let (zh, en) = (prompt.text(Language::Zh), prompt.text(Language::En));
                 self.to_owner(snapshot, *id, connection, "Prompt", &(prompt.word(), zh, en))
             }
-            Signal::ForwardingChanged { .. } | Signal::QueueProgress { .. } => Ok(None),
+            Signal::ForwardingChanged { id, connection, forwarding, cause } => {
+                let body = (forwarding.as_str(), view::cause(*cause));
+                self.to_owner(snapshot, *id, connection, "ForwardingChanged", &body)
+            }
+            Signal::QueueProgress { sent, left, held, seconds_left } => {
+                let message = Message::signal(names::TERMINAL, names::QUEUE_INTERFACE, "Progress");
+                message.build(&(*sent, *left, *held, seconds_left.unwrap_or(UNKNOWN_TIME))).map(Some)
+            }
             Signal::TransactionFinished { id, connection, outcome } => {
                 self.to_owner(snapshot, *id, connection, "Finished", &(outcome.as_str(),))
             }

@@ -17,6 +17,7 @@ mod schema;
 mod script;
 mod sealed;
 pub mod teller;
+pub mod unsent;
 pub mod vault;
 mod write;
 

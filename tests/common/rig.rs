@@ -40,7 +40,7 @@ pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Gives the other processes a turn between two probes.
-fn pause() {
+pub fn pause() {
     let nobody = UnixDatagram::unbound().unwrap();
     nobody.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
     let _ = nobody.recv(&mut [0u8; 1]);

@@ -51,6 +51,17 @@ impl Till {
         self.runtime.block_on(self.connection.call_method(Some(SERVICE), path, Some(face.as_str()), method, body))
     }
 
+    /// Calls a method of somebody else's interface on an object of the daemon.
+    pub fn plain_call<B: Serialize + DynamicType>(
+        &self,
+        path: &str,
+        face: &str,
+        method: &str,
+        body: &B,
+    ) -> zbus::Result<Message> {
+        self.runtime.block_on(self.connection.call_method(Some(SERVICE), path, Some(face), method, body))
+    }
+
     /// A property that is text; `None` while the daemon is away.
     pub fn property(&self, path: &str, face: &str, name: &str) -> Option<String> {
         let of = (format!("{SERVICE}.{face}"), name);

@@ -44,6 +44,9 @@ impl Core {
                         return drop(reply.send(Err(refusal)));
                     }
                 };
+                if matches!(command, Command::Start { .. }) {
+                    self.check_clock(now);
+                }
                 let id = CommandId(self.next_command);
                 self.next_command = self.next_command.saturating_add(1);
                 self.replies.insert(id, reply);
@@ -57,7 +60,9 @@ impl Core {
         match command {
             Command::Create(new) => self.teller.store().find_by_key(new.caller.uid, &new.key),
             Command::FindByKey { caller, key } => self.teller.store().find_by_key(caller.uid, key),
-            Command::FindByCode { code, .. } => self.teller.store().find_by_code(code),
+            Command::FindByCode { code, .. } | Command::Hold { code, .. } | Command::Resolve { code, .. } => {
+                self.teller.store().find_by_code(code)
+            }
             _ => Ok(None),
         }
     }

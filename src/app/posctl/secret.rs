@@ -1,4 +1,4 @@
-//! Passwords and key components: from the terminal without echo, or from a file descriptor; handed on as a pipe.
+//! Passwords, key components, passphrases, card numbers: from the terminal without echo, or from a file descriptor; handed on as a pipe.
 //!
 //! Owns: the terminal's settings while a secret is typed. Must not know: what the secret opens. Nothing typed here is
 //! ever printed, and every copy is wiped.
@@ -31,6 +31,10 @@ pub enum Wanted {
     NewPassword,
     /// A component of the master key, typed twice.
     Component,
+    /// The passphrase of a backup, typed twice.
+    Passphrase,
+    /// A card number, typed twice.
+    CardNumber,
 }
 
 /// The secret, checked for form, as the read end of a pipe.
@@ -42,10 +46,19 @@ pub fn obtain(wanted: Wanted, descriptor: Option<u16>, language: Language) -> Re
     if secret.is_empty() {
         return Err(SecretFault::Empty.into());
     }
-    if wanted == Wanted::Component && !is_component(&secret) {
-        return Err(SecretFault::NotAComponent.into());
-    }
+    fits(wanted, &secret)?;
     into_pipe(&secret).map_err(|error| Fault::Machine { doing: "pipe".to_owned(), source: error.into() })
+}
+
+/// Whether it has the form of what is asked for.
+fn fits(wanted: Wanted, secret: &[u8]) -> Result<(), SecretFault> {
+    match wanted {
+        Wanted::Component if !is_component(secret) => Err(SecretFault::NotAComponent),
+        Wanted::Passphrase if !(12..=128).contains(&secret.len()) => Err(SecretFault::NotAPassphrase),
+        Wanted::CardNumber if !is_card_number(secret) => Err(SecretFault::NotACardNumber),
+        // The daemon judges passwords.
+        Wanted::Password | Wanted::NewPassword | Wanted::Component | Wanted::Passphrase | Wanted::CardNumber => Ok(()),
+    }
 }
 
 fn into_pipe(secret: &[u8]) -> nix::Result<OwnedFd> {
@@ -63,6 +76,12 @@ fn into_pipe(secret: &[u8]) -> nix::Result<OwnedFd> {
 fn is_component(secret: &[u8]) -> bool {
     let digits = secret.iter().filter(|b| **b != b' ');
     digits.clone().count() == 32 && digits.clone().all(u8::is_ascii_hexdigit)
+}
+
+/// 8 to 19 digits, in groups as on the card if one likes.
+fn is_card_number(secret: &[u8]) -> bool {
+    let digits = secret.iter().filter(|b| **b != b' ');
+    (8..=19).contains(&digits.clone().count()) && digits.clone().all(u8::is_ascii_digit)
 }
 
 /// The first line behind the descriptor.
@@ -108,6 +127,8 @@ fn typed(wanted: Wanted, language: Language) -> Result<Zeroizing<Vec<u8>>, Secre
     let (zh, en) = match wanted {
         Wanted::Password => ("操作员密码：", "Operator password: "),
         Wanted::NewPassword => ("新密码（6 至 32 个字符）：", "New password (6 to 32 characters): "),
+        Wanted::Passphrase => ("备份口令（12 至 128 字节）：", "Passphrase of the backup (12 to 128 bytes): "),
+        Wanted::CardNumber => ("卡号（8 至 19 位）：", "Card number (8 to 19 digits): "),
         Wanted::Component => ("密钥分量（32 位十六进制数）：", "Key component (32 hex digits): "),
     };
     let first = ask(&terminal, pick(language, zh, en))?;
@@ -196,6 +217,15 @@ mod tests {
         assert!(is_component(b"0123 4567 89ab cdef FEDC BA98 7654 3210"));
         assert!(!is_component(b"0123456789abcdefFEDCBA987654321"));
         assert!(!is_component(b"0123456789abcdefFEDCBA987654321g"));
+    }
+
+    #[test]
+    fn a_card_number_and_a_passphrase_are_checked_for_form_before_they_leave() {
+        assert_eq!(fits(Wanted::CardNumber, b"6200 0000 0000 0000 018"), Ok(()));
+        assert_eq!(fits(Wanted::CardNumber, b"6200-0000"), Err(SecretFault::NotACardNumber));
+        assert_eq!(fits(Wanted::CardNumber, b"62000000000000000189"), Err(SecretFault::NotACardNumber));
+        assert_eq!(fits(Wanted::Passphrase, b"eleven byte"), Err(SecretFault::NotAPassphrase));
+        assert_eq!(fits(Wanted::Passphrase, b"twelve bytes"), Ok(()));
     }
 
     #[test]

@@ -49,6 +49,12 @@ fn object(event: &Event) -> Value {
         Event::Prompt { path, word, zh, en } => {
             json!({"event": "prompt", "path": path, "prompt": word, "text_zh": zh, "text_en": en})
         }
+        Event::Forwarding { path, forwarding, cause } => {
+            json!({"event": "forwarding", "path": path, "forwarding": forwarding, "cause": cause})
+        }
+        Event::Progress { sent, left, held, seconds_left } => {
+            json!({"event": "progress", "sent": sent, "left": left, "held": held, "seconds_left": seconds_left})
+        }
         Event::Finished { path, outcome } => json!({"event": "finished", "path": path, "outcome": outcome}),
         Event::Properties { object, changed } => {
             json!({"event": "properties", "object": object, "changed": snake_keys(changed)})
@@ -70,6 +76,19 @@ fn line(event: &Event, voice: Voice) -> String {
             format!("{path}: {old} -> {new}: {}", words::transaction_state(new, language))
         }
         Event::Prompt { path, zh, en, .. } => format!("{path}: {}", voice.pick(zh, en)),
+        Event::Forwarding { path, forwarding, cause } => {
+            let why = if cause.is_empty() { String::new() } else { format!(" ({})", explain(cause, language).0) };
+            format!("{path}: {}{why}", words::forwarding(forwarding, language))
+        }
+        Event::Progress { sent, left, held, seconds_left } => {
+            let title = words::component("queue", language);
+            let rest =
+                seconds_left.map_or_else(String::new, |s| voice.pick(format!("，约 {s} 秒"), format!(", about {s} s")));
+            voice.pick(
+                format!("{title}：已上送 {sent}，剩余 {left}{rest}，挂起 {held}"),
+                format!("{title}: {sent} sent, {left} left{rest}, {held} held"),
+            )
+        }
         Event::Finished { path, outcome } => format!("{path}: {}", words::outcome(outcome, language)),
         Event::Properties { object, changed } => {
             let named = snake_keys(changed);

@@ -206,6 +206,10 @@ pub struct OfflineSettings {
     pub repeat: RepeatMark,
     /// Response codes that mean "already there".
     pub done_codes: BTreeSet<String>,
+    /// Two digits of field 61: how it was authorised.
+    pub auth_mode: String,
+    /// Field 63 of an upload, three letters; `None`: as the card says.
+    pub card_org: Option<String>,
 }
 
 impl Profile {

@@ -159,7 +159,8 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     }
     let settings = settings(config);
     let reader = Reader::new(reader_settings(config));
-    let keypad = Keypad::new(crate::keypad::Settings::default());
+    let keymap = config.keypad.keymap.clone();
+    let keypad = Keypad::new(crate::keypad::Settings { keymap, ..crate::keypad::Settings::default() });
 
     let (serial, serial_commands) = mpsc::channel(COMMANDS);
     let (keypad_sender, keypad_commands) = mpsc::channel(COMMANDS);
@@ -254,7 +255,8 @@ fn reader_choice(config: &Config) -> device_path::Choice {
 }
 
 fn keypad_choice(config: &Config) -> keypad_device::Choice {
-    config.keypad.path.clone().map_or(keypad_device::Choice::Auto { keyboards: false }, keypad_device::Choice::Path)
+    let auto = keypad_device::Choice::Auto { keyboards: config.keypad.keyboards };
+    config.keypad.path.clone().map_or(auto, keypad_device::Choice::Path)
 }
 
 fn reader_settings(config: &Config) -> ReaderSettings {

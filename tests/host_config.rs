@@ -70,12 +70,13 @@ fn the_shipped_configuration_loads_as_it_is() {
 #[test]
 fn every_setting_of_the_shipped_configuration_may_be_given() {
     let machine = Machine::new();
-    let text = ["licence =", "serial =", "state_dir =", "[keypad.keys]", "KEY_KPPLUS =", "55 ="]
+    let text = ["licence =", "serial =", "state_dir =", "reset_line =", "[keypad.keys]", "KEY_KPPLUS =", "55 ="]
         .iter()
         .fold(SHIPPED_CONFIG.to_owned(), |text, key| text.replace(&format!("# {key}"), key));
-    assert_eq!(text.len(), SHIPPED_CONFIG.len() - 12, "a commented setting was renamed");
+    assert_eq!(text.len(), SHIPPED_CONFIG.len() - 14, "a commented setting was renamed");
     let config = machine.load(&text).unwrap();
     assert_eq!(config.device.as_deref(), Some("000000000001"));
+    assert_eq!(config.reader.reset_line.as_deref(), Some("GPIO20"));
     let map = config.keypad.keymap;
     assert!(map.key(78) == Some(Key::Clear) && map.key(55).is_none(), "KPPLUS clears, KPASTERISK does nothing");
 }
@@ -93,6 +94,28 @@ fn keys_are_given_by_kernel_name_or_code_and_keyboards_may_be_taken() {
         assert!(keypad.keymap.key(code) == key, "code {code}");
     }
     assert!(keypad.keymap.key(2) == Some(Key::Digit(1)), "what is not overridden stays");
+}
+
+#[test]
+fn the_readers_reset_line_and_power_switch_are_optional() {
+    let machine = Machine::new();
+    let reader = machine.load(USUAL).unwrap().reader;
+    assert_eq!((reader.reset_line, reader.usb_power), (None, false));
+    let text = "[reader]\nreset_line = \"GPIO20\"\npower_cycle = \"usb\"\n";
+    let reader = machine.load(&format!("{USUAL}{text}")).unwrap().reader;
+    assert_eq!((reader.reset_line.as_deref(), reader.usb_power), (Some("GPIO20"), true));
+    let summary = config::check(&machine.config(&format!("{USUAL}{text}"))).unwrap();
+    assert!(summary.contains("up to 460800 baud, reset line GPIO20, power cycle by USB"), "{summary}");
+    let text = "[reader]\nreset_line = \"\"\npower_cycle = \"gpio\"\n";
+    assert_eq!(
+        machine.load(&format!("{USUAL}{text}")).unwrap_err(),
+        [
+            "/smartposd.toml:6: `reader.reset_line` is \"\"; write the name of a GPIO line as gpioinfo shows it, such as \"GPIO20\"",
+            "/smartposd.toml:7: `reader.power_cycle` is \"gpio\"; write one of: none, usb",
+        ]
+    );
+    let error = machine.load(&format!("{USUAL}[reader]\nreset_line = 20\n")).unwrap_err();
+    assert_eq!(error, ["/smartposd.toml:6: `reader.reset_line` must be text in quotes, not a number"]);
 }
 
 #[test]

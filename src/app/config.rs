@@ -326,7 +326,7 @@ fn summary(config: &Config) -> String {
         ("profile", format!("{} ({files})", config.profile_name)),
         ("host", format!("{addresses} ({tls})")),
         ("keys", format!("sign-in {}, MAC {}", profile.forms.sign_in.digits(), profile.mac.rule.method)),
-        ("reader", format!("{}, up to {} baud", path(&config.reader.path), config.reader.baud_max)),
+        ("reader", reader_summary(&config.reader, path(&config.reader.path))),
         ("keypad", path(&config.keypad.path) + if config.keypad.keyboards { ", keyboards too" } else { "" }),
         ("state", config.state_dir.display().to_string()),
     ];
@@ -335,4 +335,12 @@ fn summary(config: &Config) -> String {
         let _ = writeln!(text, "{name:<9} {value}");
     }
     text
+}
+
+fn reader_summary(reader: &ReaderConfig, path: String) -> String {
+    let mut text = format!("{path}, up to {} baud", reader.baud_max);
+    if let Some(line) = &reader.reset_line {
+        text += &format!(", reset line {line}");
+    }
+    text + if reader.usb_power { ", power cycle by USB" } else { "" }
 }

@@ -15,7 +15,8 @@ use crate::bus::authority::Authority;
 use crate::bus::{self, BusAddress};
 use crate::domain::secret::DoubleKey;
 use crate::driver::evdev as keypad_device;
-use crate::driver::{clock, device_path, serial, tcp};
+use crate::driver::usb::UsbPower;
+use crate::driver::{clock, device_path, repair, serial, tcp};
 use crate::engine::settings::Settings;
 use crate::engine::snapshot::Snapshot;
 use crate::host::session::Host;
@@ -169,17 +170,20 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     let (serial_events, serial_inlet) = mpsc::channel(EVENTS);
     let (key_sender, key_inlet) = mpsc::channel(EVENTS);
     let (tcp_events, tcp_inlet) = mpsc::channel(EVENTS);
+    let (repair_events, repair_inlet) = mpsc::channel(EVENTS);
     let (requests, request_inlet) = mpsc::channel(REQUESTS);
     let (nudges, nudge_inlet) = mpsc::channel(1);
 
     let parts = Parts { store, host, reader, keypad, settings, clock: clock::now, language: config.language };
-    let wires = Wires { serial, keypad: keypad_sender, tcp, updates: update_sender };
+    let repair = repair::start(repair_settings(config), repair_events)?;
+    let wires = Wires { serial, keypad: keypad_sender, tcp, repair, updates: update_sender };
     let (core, snapshots) = Core::new(parts, wires, clock::now().wall.0)?;
     let inlets = Inlets {
         requests: request_inlet,
         serial: serial_inlet,
         keypad: key_inlet,
         tcp: tcp_inlet,
+        repair: repair_inlet,
         nudges: nudge_inlet,
     };
     let key_events = key_outlet(key_sender);
@@ -240,6 +244,7 @@ fn settings(config: &Config) -> Settings {
         max_amount: profile.limits.max_amount,
         pin_above: profile.limits.pin_above,
         operator_required: config.operator_required,
+        reader_power: config.reader.usb_power,
         confirm_amount: config.confirm_amount,
         utc_offset_minutes: profile.utc_offset_minutes,
         card_wait: std::time::Duration::from_secs(60),
@@ -259,8 +264,20 @@ fn keypad_choice(config: &Config) -> keypad_device::Choice {
     config.keypad.path.clone().map_or(auto, keypad_device::Choice::Path)
 }
 
+fn repair_settings(config: &Config) -> repair::Settings {
+    let note = config.state_dir.join("reader-off");
+    let power = config.reader.usb_power.then(|| UsbPower { sysfs: "/sys".into(), note });
+    repair::Settings { reset_line: config.reader.reset_line.clone(), devices: "/dev".into(), power }
+}
+
 fn reader_settings(config: &Config) -> ReaderSettings {
     let mut settings = ReaderSettings::default();
+    settings.link.ladder.reset_line = config.reader.reset_line.is_some();
+    settings.link.ladder.power_switch = config.reader.usb_power;
+    if config.reader.usb_power {
+        // Off for a second, found and set up by the kernel, named by udev: longer than a port that is only reopened.
+        settings.link.reopen = std::time::Duration::from_secs(10);
+    }
     settings.link.raise_to = BaudRate::from_bits_per_second(config.reader.baud_max).filter(|rate| *rate != BASE_RATE);
     let mut terminal = TerminalSettings::default();
     copy(&mut terminal.terminal_id, config.terminal_id.as_str());

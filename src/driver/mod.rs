@@ -1,9 +1,12 @@
-//! Owns file descriptors: serial, evdev, TCP and TLS, udev, clocks.
+//! Owns file descriptors: serial, evdev, TCP and TLS, GPIO, sysfs, clocks.
 
 pub mod clock;
 pub mod device_path;
 pub mod evdev;
+pub mod gpio;
+pub mod repair;
 pub mod serial;
 pub mod tcp;
 mod tls;
+pub mod usb;
 mod watch;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::absolute;
 use crate::driver::evdev::{MOST_CODE, key_code, key_names};
+use crate::driver::gpio::LONGEST_NAME;
 use crate::host::settings::{At, Place, Section, near};
 use crate::keypad::{Key, Keymap, KeymapError};
 
@@ -17,6 +18,10 @@ pub struct ReaderConfig {
     pub path: Option<PathBuf>,
     /// The highest rate to raise the line to.
     pub baud_max: u32,
+    /// The name of the GPIO line that resets it; `None` where no such line is wired.
+    pub reset_line: Option<String>,
+    /// Whether its power may be switched by USB.
+    pub usb_power: bool,
 }
 
 /// The keypad.
@@ -54,9 +59,17 @@ pub(super) fn reader(section: Section<'_>) -> ReaderConfig {
         let known = RATES.map(|rate| rate.to_string()).join(", ");
         section.refuse(place, format!("`reader.baud_max` is {value}; write one of: {known}"));
     }
+    let wanted = "the name of a GPIO line as gpioinfo shows it, such as \"GPIO20\"";
+    let reset_line = section.parsed("reset_line", wanted, line_name).map(|at| at.value);
+    let usb_power = section.choice("power_cycle", &[("none", false), ("usb", true)]).is_some_and(|at| at.value);
     section.finish();
     let baud_max = rate.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(460_800);
-    ReaderConfig { path, baud_max }
+    ReaderConfig { path, baud_max, reset_line, usb_power }
+}
+
+fn line_name(text: &str) -> Option<String> {
+    let good = (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+    good.then(|| text.to_owned())
 }
 
 pub(super) fn keypad(section: Section<'_>) -> KeypadConfig {

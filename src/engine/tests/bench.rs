@@ -54,6 +54,7 @@ pub enum Did {
     PollCard(TapRequest),
     StopPolling,
     ResetReader,
+    PowerCycleReader,
     AskConfirmation(Money),
     AskPin,
     AskOperatorNumber,
@@ -120,6 +121,7 @@ pub fn settings() -> Settings {
         start_wait: Duration::from_secs(300),
         keys_max_age: Duration::from_secs(86_400),
         clock_tolerance: Duration::from_secs(300),
+        reader_power: false,
         reversal_ends: ["00", "12", "22", "25", "94"].map(str::to_owned).to_vec(),
     }
 }
@@ -545,6 +547,7 @@ impl Bench {
             Action::PollCard(request) => Did::PollCard(*request),
             Action::StopPolling => Did::StopPolling,
             Action::ResetReader => Did::ResetReader,
+            Action::PowerCycleReader => Did::PowerCycleReader,
             Action::AskConfirmation(money) => Did::AskConfirmation(money),
             Action::AskPin { .. } => Did::AskPin,
             Action::AskOperatorNumber => Did::AskOperatorNumber,

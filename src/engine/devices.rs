@@ -60,11 +60,29 @@ impl Engine {
     }
 
     pub(super) fn reset_asked(&mut self, id: CommandId) {
+        self.act_on_reader(id, Action::ResetReader);
+    }
+
+    pub(super) fn power_cycle_asked(&mut self, id: CommandId) {
+        if !self.settings.reader_power {
+            let text = "no power switch is configured; on USB set reader.power_cycle = \"usb\" in smartposd.toml";
+            return self.refuse(id, Refusal::new(RefusalKind::WrongState, text));
+        }
+        if self.reader.state == DeviceState::Absent {
+            // The switch is found by the port, and there is none.
+            let text = "there is no card reader; plug it in";
+            return self.refuse(id, Refusal::because(RefusalKind::ReaderUnavailable, Cause::H01, text));
+        }
+        self.act_on_reader(id, Action::PowerCycleReader);
+    }
+
+    /// Takes the reader away for a moment, but not from under a card.
+    fn act_on_reader(&mut self, id: CommandId, action: Action) {
         if matches!(&self.sale, Some(Sale { step: Step::Presenting { .. }, .. })) {
             let text = "a card is being waited for; cancel that payment first";
             return self.refuse(id, Refusal::new(RefusalKind::Busy, text));
         }
-        self.act(Action::ResetReader);
+        self.act(action);
         self.act(Action::Reply(id, Ok(Reply::Done)));
     }
 

@@ -308,6 +308,7 @@ impl Engine {
             Command::FindByCode { code, .. } => self.find_by_code(id, &code, stored.map(|s| *s)),
             Command::Echo => self.run_errand(id, Purpose::Echo(id)),
             Command::ResetReader => self.reset_asked(id),
+            Command::PowerCycleReader => self.power_cycle_asked(id),
             Command::Inhibit { caller, device, why } => {
                 self.inhibit_asked(id, device, format!("{}: {why}", caller.connection))
             }

@@ -73,6 +73,10 @@ pub struct Setup {
     pub config: String,
     /// More of the daemon's environment.
     pub environment: Vec<(&'static str, String)>,
+    /// More lines for its table `[reader]`.
+    pub reader_config: String,
+    /// More lines for its table `[keypad]`.
+    pub keypad_config: String,
 }
 
 pub struct Rig {
@@ -162,11 +166,13 @@ impl Rig {
         let config = format!(
             "terminal_id = \"99000001\"\nmerchant_id = \"999000000000001\"\nprofile = \"rig\"\n\
              profile_dirs = [{shipped:?}, {own:?}]\nstate_dir = {:?}\nlanguage = \"en\"\n{}\n\
-             [reader]\npath = {:?}\n[keypad]\npath = {:?}\n",
+             [reader]\npath = {:?}\n{}\n[keypad]\npath = {:?}\n{}\n",
             self.path("state"),
             self.setup.config,
             self.path("ttyReader"),
+            self.setup.reader_config,
             self.path("event0"),
+            self.setup.keypad_config,
         );
         fs::write(self.path("smartposd.toml"), config).unwrap();
         // The path has to exist as a file, so that the daemon finds something to open.

@@ -92,6 +92,7 @@ impl Core {
             }
             Action::StopPolling => self.reader.handle(now.mono, ReaderEvent::StopTap),
             Action::ResetReader => self.reader.handle(now.mono, ReaderEvent::ResetAsked),
+            Action::PowerCycleReader => self.reader.handle(now.mono, ReaderEvent::PowerCycleAsked),
             Action::AskConfirmation(_) => self.start_entry(now, Entry::ConfirmAmount),
             Action::AskPin { pan } => match self.host.pin_cipher(&pan) {
                 Some(cipher) => self.start_entry(now, Entry::Pin { cipher, min: 4, max: 12, bypass: false }),

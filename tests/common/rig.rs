@@ -98,12 +98,7 @@ impl Rig {
         let dir = tempfile::Builder::new().prefix("smartpos-rig").tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let (bus, bus_address) = start_bus(&dbus, dir.path());
-        let acquirer_arguments = ["--listen", "127.0.0.1:0", "--terminal", "99000001", "--merchant", "999000000000001"];
-        let mut acquirer = Command::new(SIM);
-        acquirer.arg("acquirer").args(acquirer_arguments).args(&setup.acquirer);
-        acquirer.arg("--ledger").arg(at("ledger.jsonl")).arg("--control").arg(at("acquirer.sock"));
-        acquirer.arg("--capture").arg(at("wire.log"));
-        let (acquirer, acquirer_address) = spawn_ready(acquirer);
+        let (acquirer, acquirer_address) = start_acquirer(dir.path(), "127.0.0.1:0", &setup.acquirer);
         let mut reader = Command::new(SIM);
         reader
             .arg("reader")
@@ -228,6 +223,12 @@ impl Rig {
         self.acquirer = None;
     }
 
+    /// The acquirer again at the same address, with the same ledger, or another one in its place.
+    pub fn restart_acquirer(&mut self, arguments: &[String]) {
+        self.acquirer = None;
+        self.acquirer = Some(start_acquirer(self.dir.path(), &self.acquirer_address, arguments).0);
+    }
+
     /// Sets the supervisor, loads both key components, signs the operator in.
     pub fn provision(&self) {
         self.posctl_with_secret(&["operator", "set", "01", "--role", "supervisor"], "271828");
@@ -238,7 +239,7 @@ impl Rig {
         }
     }
 
-    fn posctl_command(&self, arguments: &[&str]) -> Command {
+    pub fn posctl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(POSCTL);
         command.arg("--bus").arg(&self.bus_address).args(arguments).env("LC_ALL", "C.UTF-8");
         command
@@ -257,7 +258,7 @@ impl Rig {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("posctl {arguments:?}: {e}: {text}"))
     }
 
-    fn posctl_with_secret(&self, arguments: &[&str], secret: &str) {
+    pub fn posctl_with_secret(&self, arguments: &[&str], secret: &str) {
         self.posctl_with_fd(arguments, "--password-fd", secret);
     }
 
@@ -377,8 +378,8 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     let address = format!("unix:path={}", dir.join("bus").display());
     let config = format!(
         "<busconfig><type>custom</type><listen>{address}</listen><auth>EXTERNAL</auth>\
-         <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
-         <allow own=\"*\"/></policy></busconfig>"
+         <policy context=\"default\"><allow user=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/>\
+         <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>"
     );
     let file = dir.join("bus.conf");
     fs::write(&file, config).unwrap();
@@ -390,6 +391,14 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(!line.is_empty(), "dbus-daemon did not start");
     (Process(child), address)
+}
+
+fn start_acquirer(dir: &Path, address: &str, arguments: &[String]) -> (Process, String) {
+    let mut acquirer = Command::new(SIM);
+    acquirer.args(["acquirer", "--listen", address, "--terminal", "99000001", "--merchant", "999000000000001"]);
+    acquirer.args(arguments).arg("--ledger").arg(dir.join("ledger.jsonl"));
+    acquirer.arg("--control").arg(dir.join("acquirer.sock")).arg("--capture").arg(dir.join("wire.log"));
+    spawn_ready(acquirer)
 }
 
 /// Starts a simulator and waits for its line `ready WHERE`.

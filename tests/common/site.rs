@@ -33,6 +33,29 @@ pub fn edit_profile(rig: &Rig, old: &str, new: &str) {
     std::fs::write(&profile, text).unwrap();
 }
 
+/// The daemon with keys, operator and a signed-in terminal, and a till at its bus.
+pub fn started(test: &str, setup: Setup) -> Option<(Rig, Till)> {
+    let mut rig = rig(test, setup)?;
+    let till = open(&mut rig);
+    Some((rig, till))
+}
+
+/// The same, where every sale below 1000.00 needs nobody: the card comes by itself and no PIN is asked for.
+pub fn unattended(test: &str, setup: Setup) -> Option<(Rig, Till)> {
+    let reader = [setup.reader, vec!["--tap-delay-ms".into(), "0".into()]].concat();
+    let mut rig = rig(test, Setup { reader, ..setup })?;
+    edit_profile(&rig, "pin_above = 0", "pin_above = 100000");
+    let till = open(&mut rig);
+    Some((rig, till))
+}
+
+fn open(rig: &mut Rig) -> Till {
+    rig.start_daemon();
+    let till = Till::new(&rig.bus_address);
+    till.provision();
+    till
+}
+
 impl Till {
     pub fn new(address: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -67,6 +90,11 @@ impl Till {
         Fd::from(std::os::fd::OwnedFd::from(read))
     }
 
+    /// `Terminal.SignIn`: the acquirer is asked.
+    pub fn sign_in(&self) -> zbus::Result<Message> {
+        self.call(TERMINAL, "Terminal", "SignIn", &(HashMap::<&str, Variant<'_>>::new(),))
+    }
+
     pub fn sign_operator_in(&self, password: &str) -> zbus::Result<Message> {
         let none = HashMap::<&str, Variant<'_>>::new();
         self.call(TERMINAL, "Terminal", "OperatorSignIn", &("01", Self::pipe(password), none))
@@ -96,11 +124,29 @@ impl Till {
 
     /// Creates and starts a sale.
     pub fn begin(&self, minor: u64, key: &str) -> String {
+        let sale = self.create(minor, key).unwrap();
+        self.start(&sale).unwrap();
+        sale
+    }
+
+    pub fn create(&self, minor: u64, key: &str) -> zbus::Result<String> {
         let none = HashMap::<&str, Variant<'_>>::new();
-        let created = self.call(TERMINAL, "Terminal", "CreateTransaction", &("sale", key, minor, "CNY", none)).unwrap();
-        let path: OwnedObjectPath = created.body().deserialize().unwrap();
-        self.call(path.as_str(), "Transaction", "Start", &()).unwrap();
-        path.to_string()
+        let created = self.call(TERMINAL, "Terminal", "CreateTransaction", &("sale", key, minor, "CNY", none))?;
+        Ok(created.body().deserialize::<OwnedObjectPath>().unwrap().to_string())
+    }
+
+    pub fn start(&self, sale: &str) -> zbus::Result<Message> {
+        self.call(sale, "Transaction", "Start", &())
+    }
+
+    /// The app has the result and lets the object go.
+    pub fn acknowledge(&self, sale: &str) {
+        self.call(sale, "Transaction", "Acknowledge", &()).unwrap();
+    }
+
+    /// The app dies: its connection to the bus is gone.
+    pub fn die(self) {
+        self.runtime.block_on(self.connection.close()).unwrap();
     }
 
     pub fn find(&self, key: &str) -> String {
@@ -112,6 +158,11 @@ impl Till {
         self.property(sale, "Transaction", "State")
     }
 
+    /// How the sale ended, as soon as anything is known about it.
+    pub fn outcome(&self, sale: &str) -> Option<String> {
+        self.property(sale, "Transaction", "Outcome").filter(|outcome| !outcome.is_empty())
+    }
+
     /// Waits until the sale has this outcome.
     pub fn wait_outcome(&self, sale: &str, outcome: &str) {
         let mut seen = None;
@@ -119,6 +170,13 @@ impl Till {
             seen = self.property(sale, "Transaction", "Outcome");
             (seen.as_deref()? == outcome).then_some(())
         });
+    }
+
+    /// One text of a sale's result; empty if it has none.
+    pub fn result(&self, sale: &str, name: &str) -> String {
+        let result = self.call(sale, "Transaction", "GetResult", &()).unwrap();
+        let mut row: HashMap<String, OwnedVariant> = result.body().deserialize().unwrap();
+        row.remove(name).map(|value| String::try_from(value).unwrap()).unwrap_or_default()
     }
 
     /// The customer taps and types when asked to, and takes the card away again.
@@ -130,7 +188,7 @@ impl Till {
         rig.reader_order("card out");
     }
 
-    fn wait_prompt(&self, word: &str) {
+    pub fn wait_prompt(&self, word: &str) {
         eventually(&format!("the prompt {word}"), || {
             (self.property(TERMINAL, "Terminal", "Prompt")? == word).then_some(())
         });

@@ -6,6 +6,7 @@ use crate::codec::iso8583::Message;
 use crate::domain::cause::Cause;
 use crate::domain::host::{HostAnswer, HostTime, KeyCheck, MacCheck, ProcessingRequest, SaleAnswer, SignInAnswer};
 use crate::domain::ids::{AuthCode, Batch, Rrn};
+use crate::domain::response::ResponseAction;
 use crate::host::key_block::WorkingKeys;
 use crate::host::keys::{KeyFault, KeyRing};
 use crate::host::profile::Profile;
@@ -48,8 +49,8 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Compares what identifies an answer: type, trace, terminal; amount and processing code of a payment; the merchant
-    /// of an approval.
+    /// Compares what identifies an answer: type, trace, terminal; amount and processing code of a payment, unless it is
+    /// to be taken back; the merchant of an approval.
     pub fn fit(&self, expected: &Expected, message: &Message) -> Fit {
         let no = |why: String| Fit::No { why };
         if message.mti() != expected.kind.mti().answer() {
@@ -67,7 +68,11 @@ impl Reader<'_> {
         }
         if expected.kind.financial() {
             let amount = expected.amount.map(|minor| format!("{minor:012}"));
-            if message.text(4) != amount.as_deref() || message.text(3) != Some(PURCHASE) {
+            // A partial approval names what was approved. It is taken back whatever its amount, so it need not match.
+            let taken_back = expected.kind == Kind::Sale
+                && self.profile.responses.resolve(code).action == ResponseAction::Reverse
+                && message.has(4);
+            if (message.text(4) != amount.as_deref() && !taken_back) || message.text(3) != Some(PURCHASE) {
                 return no("its amount or processing code differs".to_owned());
             }
         }

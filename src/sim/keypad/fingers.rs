@@ -31,6 +31,7 @@ pub enum Output {
 #[derive(Clone, Copy)]
 enum Step {
     Move(Key, Motion),
+    Raw(Event),
     Drop,
     Done(ClientId),
 }
@@ -131,6 +132,12 @@ impl Fingers {
         self.plan(at, Step::Drop);
     }
 
+    /// Any event at all, as a broken or hostile device sends it; what is down stays as it is known.
+    pub fn emit(&mut self, now: Instant, event: Event) {
+        let at = self.free_at.max(now);
+        self.plan(at, Step::Raw(event));
+    }
+
     /// Tells this client when all that was ordered so far has been typed.
     pub fn report(&mut self, now: Instant, to: ClientId) {
         let at = self.free_at.max(now);
@@ -146,7 +153,7 @@ impl Fingers {
             .into_values()
             .filter_map(|step| match step {
                 Step::Done(client) => Some(client),
-                Step::Move(..) | Step::Drop => None,
+                Step::Move(..) | Step::Raw(_) | Step::Drop => None,
             })
             .collect()
     }
@@ -168,6 +175,7 @@ impl Fingers {
             let entry = self.queue.first_entry().filter(|e| e.key().0 <= self.now)?;
             match entry.remove() {
                 Step::Done(client) => return Some(Output::Done(client)),
+                Step::Raw(event) => return Some(Output::Events(vec![event, SYN_REPORT])),
                 Step::Drop => return Some(Output::Events(vec![SYN_DROPPED, SYN_REPORT])),
                 Step::Move(key, motion) => {
                     let changes = match motion {

@@ -12,9 +12,9 @@ use super::trace::Trace;
 
 /// All words, for the error message and `help`.
 const WORDS: &str = "card in | card out | card two | card remove-after N | card set NAME VALUE … | noise N | babble N | \
-                     corrupt [N] | truncate [N] | nack [N] | drop [N] | error [N] | silence on|off | hang | reset | \
-                     delay MS | byte-gap MS | card-time MS | more-above N | unplug | plug | unlock | trace FILE | \
-                     trace off | status | help | quit";
+                     corrupt [N] | flip [N] | truncate [N] | oversize [N] | nack [N] | drop [N] | error [N] | \
+                     silence on|off | hang | reset | delay MS | byte-gap MS | card-time MS | more-above N | unplug | \
+                     plug | unlock | trace FILE | trace off | status | help | quit";
 
 impl Server {
     /// Carries out one line.
@@ -27,7 +27,9 @@ impl Server {
             ["noise", n] => faults.noise = usize::from(number::<u16>(n)?),
             ["babble", n] => self.chip.line.babble(now, usize::from(number::<u16>(n)?)),
             ["corrupt", n @ ..] => faults.corrupt = count(n)?,
+            ["flip", n @ ..] => faults.flip = count(n)?,
             ["truncate", n @ ..] => faults.truncate = count(n)?,
+            ["oversize", n @ ..] => faults.oversize = count(n)?,
             ["nack", n @ ..] => faults.nack = count(n)?,
             ["drop", n @ ..] => faults.drop = count(n)?,
             ["error", n @ ..] => faults.error = count(n)?,

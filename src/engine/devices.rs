@@ -51,6 +51,9 @@ impl Engine {
             return;
         }
         match device {
+            // One that is away or being woken may be back in time; the reader machine waits for that as long as it makes
+            // sense, and then says that the tap has failed.
+            Device::Reader if state != DeviceState::Failed => {}
             Device::Reader => self.reader_lost(),
             Device::Keypad => {
                 let cause = self.keypad.last_cause.or(Some(Cause::H05));

@@ -347,6 +347,16 @@ impl Sale {
         self.lines.lock().unwrap().clone()
     }
 
+    /// Every prompt with this word so far.
+    pub fn prompts(&self, word: &str) -> Vec<serde_json::Value> {
+        self.lines().into_iter().filter(|l| l["event"] == "prompt" && l["prompt"] == word).collect()
+    }
+
+    /// Whether the daemon has said how it ended.
+    pub fn is_over(&self) -> bool {
+        self.lines().iter().any(|l| l["event"] == "finished" || l["event"] == "result")
+    }
+
     pub fn wait_prompt(&self, word: &str) {
         eventually(&format!("prompt {word}"), || {
             let lines = self.lines();

@@ -57,7 +57,8 @@ impl Engine {
             Device::Reader => self.reader_lost(),
             Device::Keypad => {
                 let cause = self.keypad.last_cause.or(Some(Cause::H05));
-                self.entry_over(cause, "the keypad is gone");
+                let why = if state == DeviceState::Failed { "the keypad failed" } else { "the keypad is gone" };
+                self.entry_over(cause, why);
             }
         }
     }

@@ -113,11 +113,11 @@ impl Server {
         while let Some(output) = self.fingers.poll() {
             match output {
                 Output::Done(client) => self.control.answer(client, &Ok(String::new())),
-                Output::Events(events) => {
+                Output::Events(events, ago) => {
                     let sent = match &mut self.device {
                         Device::Unplugged => Ok(()),
                         Device::Socket(node) => {
-                            node.emit(&events, Clock::since_epoch());
+                            node.emit(&events, Clock::since_epoch().saturating_sub(ago));
                             Ok(())
                         }
                         Device::Uinput(device) => device.emit(&events),

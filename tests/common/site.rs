@@ -2,15 +2,18 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the till")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use futures_util::StreamExt;
 use serde::Serialize;
-use zbus::{Connection, DynamicType, Fd, Message, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::message::Type;
+use zbus::{Connection, DynamicType, Fd, Message, MessageStream, OwnedObjectPath, OwnedVariant, Variant};
 
-use super::rig::{COMPONENTS, Rig, Setup, eventually};
+use super::rig::{COMPONENTS, PATIENCE, Rig, Setup, eventually};
 
 pub const SERVICE: &str = "org.smartposd.Pos1";
 pub const TERMINAL: &str = "/org/smartposd/Pos1/Terminal0";
@@ -72,6 +75,38 @@ impl Till {
     ) -> zbus::Result<Message> {
         let face = format!("{SERVICE}.{face}");
         self.runtime.block_on(self.connection.call_method(Some(SERVICE), path, Some(face.as_str()), method, body))
+    }
+
+    /// Sends so many calls, a hundred at a time without waiting, and counts the errors that come back by name. None may
+    /// succeed. More at a time would be refused by the bus itself and never reach the daemon.
+    pub fn flood(&self, calls: usize, call: impl Fn(usize) -> Message) -> BTreeMap<String, usize> {
+        const AT_ONCE: usize = 100;
+        let mut answers = MessageStream::from(&self.connection);
+        answers.set_max_queued(NonZeroUsize::new(2 * AT_ONCE).unwrap());
+        let mut errors = BTreeMap::new();
+        self.runtime.block_on(async {
+            for first in (0..calls).step_by(AT_ONCE) {
+                let these = first..calls.min(first + AT_ONCE);
+                for n in these.clone() {
+                    self.connection.send(&call(n)).await.unwrap();
+                }
+                let mut open = these.len();
+                while open > 0 {
+                    let answer = tokio::time::timeout(PATIENCE, answers.next()).await;
+                    let answer = answer.unwrap_or_else(|_| panic!("no answer after {errors:?}")).unwrap().unwrap();
+                    match answer.message_type() {
+                        Type::Error => {
+                            let name = answer.header().error_name().unwrap().to_string();
+                            *errors.entry(name).or_insert(0) += 1;
+                            open -= 1;
+                        }
+                        Type::MethodReturn => panic!("junk was accepted: {answer:?}"),
+                        Type::MethodCall | Type::Signal => {}
+                    }
+                }
+            }
+        });
+        errors
     }
 
     /// A property that is text; `None` while the daemon is away.

@@ -32,19 +32,6 @@ fn reader_is(till: &Till, state: &str) {
     });
 }
 
-/// The customer takes the card away and gives the reader time to see that.
-fn lift_card(rig: &Rig, sale: &Sale) {
-    rig.reader_order("card out");
-    let looks = || {
-        let status = rig.reader_order("status");
-        let count = status.split_whitespace().find_map(|word| word.strip_prefix("polls=")).unwrap().to_owned();
-        count.parse::<u64>().unwrap()
-    };
-    let before = looks();
-    // Both kinds of card once after the look that is under way.
-    eventually("the reader to look for cards again", || (sale.is_over() || looks() >= before + 3).then_some(()));
-}
-
 /// The customer presents the card again as often as asked.
 fn follow(rig: &Rig, sale: Sale) -> serde_json::Value {
     let mut again = 0;
@@ -52,7 +39,7 @@ fn follow(rig: &Rig, sale: Sale) -> serde_json::Value {
         let asked = sale.prompts("present-again").len();
         if !sale.is_over() && asked > again {
             again = asked;
-            lift_card(rig, &sale);
+            rig.lift_card(|| sale.is_over());
             rig.reader_order("card in");
         }
         sale.is_over().then_some(())
@@ -206,7 +193,7 @@ fn a_card_whose_data_cannot_be_is_refused_and_another_one_pays() {
         sale.wait_prompt("present-again");
         let said = sale.prompts("present-again");
         assert_eq!(said[0]["text_en"], "Card not readable, try again or use another", "{flaw}");
-        lift_card(&rig, &sale);
+        rig.lift_card(|| sale.is_over());
         rig.reader_order("card set flaw none");
         rig.reader_order("card in");
         let result = follow(&rig, sale);

@@ -291,6 +291,19 @@ impl Rig {
         order_to("reader", &self.path("reader.sock"), order)
     }
 
+    /// The customer takes the card away and gives the reader time to see that, unless nobody looks any more.
+    pub fn lift_card(&self, over: impl Fn() -> bool) {
+        self.reader_order("card out");
+        let looks = || {
+            let status = self.reader_order("status");
+            let count = status.split_whitespace().find_map(|word| word.strip_prefix("polls=")).unwrap().to_owned();
+            count.parse::<u64>().unwrap()
+        };
+        let before = looks();
+        // Both kinds of card once after the look that is under way.
+        eventually("the reader to look for cards again", || (over() || looks() >= before + 3).then_some(()));
+    }
+
     pub fn keypad_order(&self, order: &str) -> String {
         order_to("keypad", &self.path("keypad.sock"), order)
     }

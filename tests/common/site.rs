@@ -179,6 +179,11 @@ impl Till {
         self.call(sale, "Transaction", "Acknowledge", &()).unwrap();
     }
 
+    /// Cancels a sale.
+    pub fn cancel(&self, sale: &str) -> zbus::Result<Message> {
+        self.call(sale, "Transaction", "Cancel", &())
+    }
+
     /// The app dies: its connection to the bus is gone.
     pub fn die(self) {
         self.runtime.block_on(self.connection.close()).unwrap();

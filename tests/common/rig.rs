@@ -416,7 +416,8 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     (Process(child), address)
 }
 
-fn start_acquirer(dir: &Path, address: &str, arguments: &[String]) -> (Process, String) {
+/// The simulated acquirer alone, with ledger and control socket in this directory; and where it listens.
+pub fn start_acquirer(dir: &Path, address: &str, arguments: &[String]) -> (Process, String) {
     let mut acquirer = Command::new(SIM);
     acquirer.args(["acquirer", "--listen", address, "--terminal", "99000001", "--merchant", "999000000000001"]);
     acquirer.args(arguments).arg("--ledger").arg(dir.join("ledger.jsonl"));
@@ -433,7 +434,7 @@ fn spawn_ready(mut command: Command) -> (Process, String) {
     (Process(child), place.trim().to_owned())
 }
 
-fn order_to(simulator: &str, socket: &Path, order: &str) -> String {
+pub fn order_to(simulator: &str, socket: &Path, order: &str) -> String {
     let output = Command::new(SIM).arg(simulator).arg("--send").arg(socket).arg(order).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{simulator} {order:?}: {text}{}", String::from_utf8_lossy(&output.stderr));

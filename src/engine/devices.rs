@@ -51,10 +51,14 @@ impl Engine {
             return;
         }
         match device {
+            // One that is away or being woken may be back in time; the reader machine waits for that as long as it makes
+            // sense, and then says that the tap has failed.
+            Device::Reader if state != DeviceState::Failed => {}
             Device::Reader => self.reader_lost(),
             Device::Keypad => {
                 let cause = self.keypad.last_cause.or(Some(Cause::H05));
-                self.entry_over(cause, "the keypad is gone");
+                let why = if state == DeviceState::Failed { "the keypad failed" } else { "the keypad is gone" };
+                self.entry_over(cause, why);
             }
         }
     }

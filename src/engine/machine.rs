@@ -347,9 +347,9 @@ impl Engine {
         self.storage_fault = fault;
     }
 
-    /// The unique code of a payment, once it has one.
-    pub fn code_of(&self, id: TransactionId) -> Option<String> {
-        self.book.get(id)?.code.as_ref().map(ToString::to_string)
+    /// A payment at hand, for the journal.
+    pub fn payment(&self, id: TransactionId) -> Option<&TransactionView> {
+        self.book.get(id)
     }
 
     /// Whether nothing is under way that a change of keys would hurt.

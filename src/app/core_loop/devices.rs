@@ -182,7 +182,7 @@ impl Core {
             KeypadOutput::Cancelled if typing_key => return self.component_entry_ended(now),
             KeypadOutput::TimedOut if typing_key => return self.component_entry_ended(now),
             KeypadOutput::Failed(_) if typing_key => return self.component_entry_ended(now),
-            KeypadOutput::Cancelled => Event::EntryCancelled,
+            KeypadOutput::Cancelled | KeypadOutput::CancelPressed => Event::EntryCancelled,
             KeypadOutput::TimedOut => Event::EntryTimedOut,
             KeypadOutput::Failed(cause) => Event::EntryFailed(cause),
         };

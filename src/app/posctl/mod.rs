@@ -142,6 +142,12 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
                 voice.pick("读卡器正在重启", "the card reader is being brought up anew").to_owned()
             });
         }
+        Command::Reader(ReaderCommand::PowerCycle) => {
+            client.power_cycle_reader().await?;
+            voice.tell(&json!({"power-cycle": true}), || {
+                voice.pick("读卡器正在断电重启", "the card reader is being switched off and on").to_owned()
+            });
+        }
         Command::Diagnose => diagnose::run(&client, voice).await?,
         Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }

@@ -110,27 +110,44 @@ impl Store {
     ) -> Result<T, StoreError> {
         self.files.check()?;
         let (vault, journal) = (&self.vault, &self.journal);
-        let run = || {
+        let run = || -> Result<(T, Journal), StoreError> {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let (result, entry) = work(&tx, vault)?;
             let journal = journal.append(&tx, vault, at, &entry)?;
             tx.commit()?;
             Ok((result, journal))
         };
-        let (result, journal) = run().map_err(|e: StoreError| e.at(&self.path))?;
+        let (result, journal) = match run() {
+            Ok(done) => done,
+            Err(error) => {
+                if error.is_of_the_disk() {
+                    self.overwrite_refused();
+                }
+                return Err(error.at(&self.path));
+            }
+        };
         self.journal = journal;
         Ok(result)
+    }
+
+    /// A commit whose flush failed may lie complete in the log all the same, and a power cut now would bring it back,
+    /// though everybody was told that it was refused. What is written next takes its place. A disk that takes nothing
+    /// leaves it at that.
+    fn overwrite_refused(&mut self) {
+        let _ = self.touch();
+    }
+
+    fn touch(&mut self) -> Result<(), StoreError> {
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // A value that stays the same would not be written.
+        tx.execute("UPDATE terminal SET touched = 1 - touched", [])?;
+        Ok(tx.commit()?)
     }
 
     /// Whether a write goes through now, to the file that everybody else sees.
     pub fn probe(&mut self) -> Result<(), StoreError> {
         self.files.check()?;
-        let mut run = || {
-            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            tx.execute("UPDATE terminal SET next_stan = next_stan", [])?;
-            Ok(tx.commit()?)
-        };
-        run().map_err(|e: StoreError| e.at(&self.path))
+        self.touch().map_err(|error| error.at(&self.path))
     }
 
     /// Whether the file is whole: every page of it is read. Takes as long as reading the file does.

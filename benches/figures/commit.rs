@@ -55,10 +55,7 @@ pub fn measure() -> Figure {
     let directory = tempfile::Builder::new().prefix("commit").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let mut raw = Raw::new(directory.path())?;
     let path = directory.path().join("pos.db");
-    let page_size = std::env::var("PS").map_or(1024, |s| s.parse().unwrap());
-    let open = || {
-        Store::open_on(&path, Vault::new(&[7; 32]), &smartpos::store::OpenOptions { page_size, ..Default::default() })
-    };
+    let open = || Store::open(&path, Vault::new(&[7; 32]));
     let mut store = open()?;
     let mut number = 0;
     let first = compare(&mut store, &mut raw, &mut number, 5)?;

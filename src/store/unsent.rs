@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use super::{StoreError, disk};
 
 /// The newest schema that is understood here.
 const KNOWN: i64 = 2;
@@ -35,12 +35,15 @@ impl Unsent {
 
 /// Reads it. No file: nothing was ever sent or kept.
 pub fn look(path: &Path) -> Result<Unsent, StoreError> {
+    if let Some(log) = disk::orphaned_log(path) {
+        return Err(StoreError::OnlyTheLog { path: path.to_owned(), log });
+    }
     if !path.exists() {
         return Ok(Unsent::default());
     }
     read(path).map_err(|error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse,
-        _ => error.into(),
+        _ => StoreError::from(error).at(path),
     })?
 }
 

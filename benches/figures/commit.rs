@@ -28,7 +28,7 @@ const ROUNDS: u64 = 15;
 const SALES_A_ROUND: u64 = 8;
 
 /// The file that is overwritten.
-struct Raw {
+pub struct Raw {
     file: File,
     next: u64,
 }
@@ -36,14 +36,14 @@ struct Raw {
 impl Raw {
     const PAGES: u64 = 256;
 
-    fn new(directory: &Path) -> std::io::Result<Self> {
+    pub fn new(directory: &Path) -> std::io::Result<Self> {
         let file = File::options().create(true).truncate(true).write(true).open(directory.join("raw"))?;
         file.write_all_at(&vec![0x5A; (Self::PAGES * 4096) as usize], 0)?;
         file.sync_all()?;
         Ok(Self { file, next: 0 })
     }
 
-    fn overwrite(&mut self) -> std::io::Result<()> {
+    pub fn overwrite(&mut self) -> std::io::Result<()> {
         self.next = (self.next + 1) % Self::PAGES;
         self.file.write_all_at(&[self.next as u8; 4096], self.next * 4096)?;
         self.file.sync_data()

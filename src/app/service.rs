@@ -124,7 +124,7 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
             Err(_) => Err(ServiceError::CoreDied),
         },
         () = served.lost() => Err(ServiceError::BusLost),
-        () = feed => Ok(()),
+        fed = feed => fed.map_err(ServiceError::from),
     };
     watchdog::tell(&[NotifyState::Stopping]);
     served.leave().await;

@@ -215,9 +215,14 @@ pub async fn run(
     let mut pauses = Pauses { next: settings.retry_first, first: settings.retry_first, most: settings.retry_most };
     let mut told: Option<EvdevError> = None;
     loop {
-        // Watching begins before looking, so that nothing can appear in between unseen.
-        let mut watch = Watch::over(&settings.directories());
-        let why = match Pad::open(&settings) {
+        let mut watch = None;
+        let opened = Pad::open(&settings).or_else(|_| {
+            // Looking again once the watch is there, so that nothing can appear in between unseen. Not before the first
+            // look: closing a watch takes the kernel milliseconds, and nearly always the device is there.
+            watch = Watch::over(&settings.directories());
+            Pad::open(&settings)
+        });
+        let why = match opened {
             Err(why) => why,
             Ok(mut pad) => {
                 drop(watch);

@@ -71,6 +71,8 @@ pub struct Setup {
     pub reader: Vec<String>,
     /// More lines for smartposd.toml, before its tables.
     pub config: String,
+    /// More of the daemon's environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 pub struct Rig {
@@ -185,6 +187,7 @@ impl Rig {
         command.env("NOTIFY_SOCKET", self.path("notify.sock")).stderr(log).stdin(Stdio::null());
         command.env("LD_PRELOAD", fake_evdev());
         command.env("FAKE_EVDEV", format!("{}={}", self.path("event0").display(), self.path("keys.sock").display()));
+        command.envs(self.setup.environment.iter().map(|(name, value)| (name, value)));
         self.daemon = Some(Process(command.spawn().unwrap()));
     }
 

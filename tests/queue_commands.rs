@@ -91,7 +91,7 @@ fn from_an_offline_payment_to_an_empty_queue() {
     assert!(!refused.status.success(), "a sign-out would leave money behind: {}", said(&refused));
     let busy = queue_state(&rig);
     assert!(!busy.status.success() && said(&busy).contains("in use"), "{}", said(&busy));
-    rig.stop_daemon();
+    rig.kill_daemon();
     let stopped = queue_state(&rig);
     assert_eq!(stopped.status.code(), Some(1), "{}", said(&stopped));
     assert!(said(&stopped).contains("payments to be sent: 2"), "{}", said(&stopped));

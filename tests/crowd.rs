@@ -131,7 +131,12 @@ fn a_thousand_clients_cannot_pass_an_offline_limit_nor_get_two_charges_for_one_k
     let ends = everybody(&rig, |_| "everybodys".to_owned(), "online-only");
     let paths: std::collections::BTreeSet<_> = ends.iter().map(|(path, _)| path).collect();
     assert_eq!(paths.len(), 1, "one key, one payment");
-    assert!(ends.iter().all(|(_, outcome)| outcome == "approved"), "{:?}\n{}", ends.iter().find(|e| e.1 != "approved"), rig.log());
+    assert!(
+        ends.iter().all(|(_, outcome)| outcome == "approved"),
+        "{:?}\n{}",
+        ends.iter().find(|e| e.1 != "approved"),
+        rig.log()
+    );
     assert_eq!(rig.ledger()["charged"], 1, "one key, one charge");
 
     rig.stop_acquirer();

@@ -25,8 +25,8 @@ use crate::reader::pn532::command::BaudRate;
 use crate::reader::pn532::link::BASE_RATE;
 use crate::reader::tap::settings::TerminalSettings;
 use crate::reader::{Reader, ReaderSettings};
-use crate::store::vault::{Vault, VaultError};
-use crate::store::{Store, StoreError};
+use crate::store::vault::{KEY_FILE, Vault, VaultError};
+use crate::store::{DATABASE, Store, StoreError};
 
 /// What the command line and the service manager decide.
 pub struct Options {
@@ -151,8 +151,8 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     let directory = &config.state_dir;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|source| ServiceError::StateDirectory { path: directory.clone(), source })?;
-    let vault = Vault::find(credentials, &directory.join("sealing.key"))?;
-    let store = Store::open(&directory.join("pos.db"), vault)?;
+    let vault = Vault::find(credentials, &directory.join(KEY_FILE))?;
+    let store = Store::open(&directory.join(DATABASE), vault)?;
     let mut host = Host::new(Arc::new(config.profile.clone()), config.identity());
     if let Some(key) = store.master_key()? {
         let key = <[u8; 16]>::try_from(key.expose()).map_err(|_| ServiceError::MasterKey)?;

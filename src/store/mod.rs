@@ -3,6 +3,8 @@
 //! Must not know: the wire, the bus, any device. One call of [`Store::commit`] is one SQLite transaction that is on
 //! disk (WAL, `synchronous=FULL`) when it returns.
 
+mod archive;
+pub mod backup;
 mod disk;
 mod entry;
 mod error;
@@ -53,6 +55,9 @@ pub struct Store {
     files: Files,
     free_bytes: fn(&Path) -> Option<u64>,
 }
+
+/// Name of the database in the state directory.
+pub const DATABASE: &str = "pos.db";
 
 /// Names of the sealed secrets.
 const MASTER_KEY: &str = "master-key";

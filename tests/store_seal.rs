@@ -27,8 +27,7 @@ fn bcd(digits: &str) -> Vec<u8> {
 /// Every file of the store, under whatever name. Stretches of nothing but zeros are left out: the long log is full of them.
 fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = std::fs::read_dir(directory).unwrap().map(|e| e.unwrap().path());
-    let written =
-        |bytes: Vec<u8>| bytes.chunks(64).filter(|c| *c != &[0; 64][..c.len()]).flatten().copied().collect();
+    let written = |bytes: Vec<u8>| bytes.chunks(64).filter(|c| *c != &[0; 64][..c.len()]).flatten().copied().collect();
     entries.map(|p| (p.display().to_string(), written(std::fs::read(&p).unwrap()))).collect()
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides about money; it carries events to the machines and their outputs to store, drivers and bus.
 
+mod books;
 mod devices;
 mod keys;
 mod orders;
@@ -77,6 +78,8 @@ pub struct Core {
     wires: Wires,
     clock: fn() -> Now,
     synchronised: fn() -> bool,
+    /// The check of the journal under way.
+    check: Option<books::Check>,
     replies: BTreeMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
     next_command: u64,
     signals: Vec<Signal>,
@@ -148,6 +151,7 @@ impl Core {
             wires,
             clock: parts.clock,
             synchronised: parts.synchronised,
+            check: None,
             replies: BTreeMap::new(),
             next_command: 1,
             signals: Vec::new(),
@@ -175,7 +179,10 @@ impl Core {
                 Some(event) = inlets.repair.recv() => self.repaired(event),
                 request = inlets.requests.recv() => self.request(request.ok_or(CoreError::Ended("the bus"))?),
                 nudge = inlets.nudges.recv() => nudge.ok_or(CoreError::Ended("the main thread"))?,
-                () = tokio::time::sleep(sleep) => self.expire(),
+                () = tokio::time::sleep(sleep) => {
+                    self.expire();
+                    self.check_on();
+                }
             }
             let now = (self.clock)();
             self.pump(now)?;
@@ -184,6 +191,9 @@ impl Core {
     }
 
     fn sleep(&self) -> Duration {
+        if self.check.is_some() {
+            return Duration::ZERO;
+        }
         let now = (self.clock)().mono;
         let deadlines = [
             self.teller.deadline(),

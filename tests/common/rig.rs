@@ -267,6 +267,19 @@ impl Rig {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("posctl {arguments:?}: {e}: {text}"))
     }
 
+    /// Runs posctl with `--json`, which prints one object a line.
+    pub fn json_lines(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
+        let output = self.posctl(&[&["--json"], arguments].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {line}"));
+        text.lines().map(read).collect()
+    }
+
+    /// Runs posctl with a secret on its standard input, named by this option.
+    pub fn with_secret(&self, arguments: &[&str], option: &str, secret: &str) {
+        self.posctl_with_fd(arguments, option, secret);
+    }
+
     pub fn posctl_with_secret(&self, arguments: &[&str], secret: &str) {
         self.posctl_with_fd(arguments, "--password-fd", secret);
     }
@@ -411,7 +424,9 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     let config = format!(
         "<busconfig><type>custom</type><listen>{address}</listen><auth>EXTERNAL</auth>\
          <policy context=\"default\"><allow user=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/>\
-         <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>"
+         <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy>\
+         <limit name=\"max_completed_connections\">4096</limit><limit name=\"max_incomplete_connections\">4096</limit>\
+         <limit name=\"max_connections_per_user\">4096</limit></busconfig>"
     );
     let file = dir.join("bus.conf");
     fs::write(&file, config).unwrap();

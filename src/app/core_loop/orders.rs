@@ -1,6 +1,6 @@
 //! Requests from the bus on their way in, the engine's actions on their way out.
 
-use super::Core;
+use super::{Core, books};
 use crate::app::password;
 use crate::bus::Request;
 use crate::domain::cause::Cause;
@@ -26,8 +26,18 @@ impl Core {
         let answered = match command {
             Command::List(filter) => {
                 let listed = self.teller.store().list(&filter);
-                Ok(listed.map(Reply::List).map_err(|e| Refusal::new(RefusalKind::Internal, e.to_string())))
+                Ok(listed.map(Reply::List).map_err(|e| books::refusal(&e)))
             }
+            Command::ListQueue(filter) => {
+                let listed = self.teller.store().list_queue(&filter);
+                Ok(listed.map(Reply::List).map_err(|e| books::refusal(&e)))
+            }
+            Command::ExportJournal { after, limit } => {
+                let rows = self.teller.store().export_journal(after, limit);
+                Ok(rows.map(Reply::Journal).map_err(|e| books::refusal(&e)))
+            }
+            Command::DenyCard { pan, note } => Ok(self.deny_card(now, &pan, &note)),
+            Command::VerifyJournal => return self.check_journal(reply),
             Command::LoadKeyComponent { index, custodian, component } => {
                 Ok(self.load_component(now, index, &custodian, &component))
             }

@@ -4,6 +4,11 @@ use crate::app::posctl::text::pick;
 use crate::domain::offline::OfflineRefusal;
 use crate::domain::prompt::Language;
 
+/// The same for evidence that begins with a rule's word.
+pub fn explain_evidence(evidence: &str, language: Language) -> Option<(&'static str, &'static str)> {
+    explain(evidence.split(':').next().unwrap_or_default(), language)
+}
+
 /// What the rule says and what to do. `None`: not a rule's word.
 pub fn explain(word: &str, language: Language) -> Option<(&'static str, &'static str)> {
     let refusal = OfflineRefusal::from_word(word)?;
@@ -69,5 +74,8 @@ mod tests {
             assert!(!what.is_ascii() && !remedy.is_ascii(), "{refusal}");
         }
         assert_eq!(explain("no address answers", Language::En), None);
+        let told = explain_evidence("offline-sum: more than 5000", Language::En);
+        assert_eq!(told, explain("offline-sum", Language::En));
+        assert_eq!(explain_evidence("no route: offline-sum", Language::En), None);
     }
 }

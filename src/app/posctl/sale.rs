@@ -249,7 +249,7 @@ fn ending(result: &Row, outcome: &str, voice: Voice) -> String {
         let (what, remedy) = crate::app::posctl::cause::explain(cause, voice.language);
         lines.push(format!("{what}\n{}{remedy}", voice.pick("怎么办：", "What to do: ")));
     }
-    if let Some((what, remedy)) = refusal::explain(text(result, "evidence"), voice.language) {
+    if let Some((what, remedy)) = refusal::explain_evidence(text(result, "evidence"), voice.language) {
         let why = voice.pick("不能脱机受理：", "cannot be accepted offline: ");
         lines.push(format!("{why}{what}\n{}{remedy}", voice.pick("怎么办：", "What to do: ")));
     }
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn a_rule_in_the_way_is_explained() {
         let mut row = result("cancelled");
-        row.insert("evidence".to_owned(), Value::from("offline-sum"));
+        row.insert("evidence".to_owned(), Value::from("offline-sum: no room"));
         let said = ending(&row, "cancelled", Voice { language: Language::En, json: false });
         assert!(said.contains("cannot be accepted offline") && said.contains("posctl queue drain"), "{said}");
     }

@@ -47,7 +47,7 @@ fn limits(of: &Map<String, Value>, voice: Voice) -> String {
     let mut parts = Vec::new();
     if let Some(amount) = left("amount-left") {
         let amount = money::show(amount, text(of, "currency"));
-        parts.push(voice.pick(format!("还可收 {amount}"), format!("up to {amount} in all")));
+        parts.push(voice.pick(format!("单笔最多 {amount}"), format!("up to {amount} each")));
     }
     if let Some(count) = left("count-left") {
         parts.push(voice.pick(format!("还可收 {count} 笔"), format!("{count} more payments")));
@@ -124,7 +124,7 @@ mod tests {
             "cash": {"available": true},
         }));
         let lines = capabilities(&all, EN);
-        let wanted = "+ card, offline: works, up to CNY 120.00 in all, 7 more payments, until 2023-11-14 22:13:20 UTC";
+        let wanted = "+ card, offline: works, up to CNY 120.00 each, 7 more payments, until 2023-11-14 22:13:20 UTC";
         assert_eq!(lines, [wanted, "+ cash: works, without a limit of its own"]);
         assert!(capabilities(&all, ZH)[0].contains("还可收 7 笔"));
     }

@@ -10,6 +10,7 @@ mod storage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -72,6 +73,8 @@ pub struct Core {
     synchronised: fn() -> bool,
     /// The check of the journal under way.
     check: Option<books::Check>,
+    /// The thread that seals a backup.
+    sealing: Option<JoinHandle<()>>,
     replies: BTreeMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
     next_command: u64,
     signals: Vec<Signal>,
@@ -142,6 +145,7 @@ impl Core {
             clock: parts.clock,
             synchronised: parts.synchronised,
             check: None,
+            sealing: None,
             replies: BTreeMap::new(),
             next_command: 1,
             signals: Vec::new(),

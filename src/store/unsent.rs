@@ -77,7 +77,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
         let db = schema::open(&path, &schema::OpenOptions::default()).unwrap();
-        let payments = "INSERT INTO payment (id, uid, key, fingerprint, kind, amount, currency, state, evidence, created_at)
+        let payments =
+            "INSERT INTO payment (id, uid, key, fingerprint, kind, amount, currency, state, evidence, created_at)
                         SELECT value, 1, value, '', 'sale', 100, 'CNY', 'finished', '', 1 FROM json_each('[1, 2, 3]');
                         INSERT INTO offline (id, accepted_at, day, card) VALUES (1, 1, 1, x''), (2, 1, 1, x'');
                         UPDATE payment SET forwarding = 'waiting' WHERE id = 1;

@@ -574,6 +574,24 @@ fn the_answer_to_one_upload_is_not_the_next_ones() {
 }
 
 #[test]
+fn a_partial_approval_is_an_answer_at_once_though_its_amount_differs() {
+    let partial = |code: &'static str| {
+        altered(&vector("sale_resp_00"), move |message| {
+            message.set_text(39, code).unwrap();
+            message.set_digits(4, "000000000050").unwrap();
+        })
+    };
+    let mut rig = Rig::signed_in("");
+    let (connection, _) = rig.send(sale());
+    let answer = sale_answer(rig.receive(connection, &partial("10")));
+    assert_eq!((answer.mac, answer.response.action), (MacCheck::Good, ResponseAction::Reverse));
+    // Only what is taken back anyway: another amount approved in full is nobody's answer.
+    let (connection, _) = rig.send(sale());
+    assert!(rig.receive(connection, &partial("00")).is_empty());
+    assert_eq!(rig.noticed(), ["foreign"]);
+}
+
+#[test]
 fn a_refusal_need_not_name_the_merchant() {
     let mut rig = Rig::signed_in("");
     let (connection, _) = rig.send(sale());

@@ -6,10 +6,13 @@ mod books;
 mod devices;
 mod keys;
 mod orders;
+mod repair;
 mod storage;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ use crate::bus::{Request, Update};
 use crate::domain::prompt::Language;
 use crate::domain::time::Now;
 use crate::driver::evdev::{KeypadCommand, KeypadDeviceEvent};
+use crate::driver::repair::{RepairCommand, RepairEvent};
 use crate::driver::serial::{SerialCommand, SerialEvent};
 use crate::driver::tcp;
 use crate::engine::command::{CommandId, Refusal, Reply};
@@ -40,6 +44,8 @@ pub struct Wires {
     pub serial: mpsc::Sender<SerialCommand>,
     /// Commands to the keypad.
     pub keypad: mpsc::Sender<KeypadCommand>,
+    /// Strong measures against a mute reader, where any are configured.
+    pub repair: Option<SyncSender<RepairCommand>>,
     /// Commands to the network.
     pub tcp: mpsc::Sender<tcp::Command>,
     /// Changes for the bus, in order.
@@ -54,6 +60,8 @@ pub struct Inlets {
     pub serial: mpsc::Receiver<SerialEvent>,
     /// From the keypad.
     pub keypad: mpsc::Receiver<KeypadDeviceEvent>,
+    /// How strong measures went; ended where none are configured.
+    pub repair: mpsc::Receiver<RepairEvent>,
     /// From the network.
     pub tcp: mpsc::Receiver<tcp::Event>,
     /// Turn once, to show that the loop lives.
@@ -80,6 +88,8 @@ pub struct Core {
     signals: Vec<Signal>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     published: Arc<Snapshot>,
+    /// Where the reader was opened last.
+    reader_port: Option<PathBuf>,
     /// The prompt that was shown last, for the journal.
     shown: &'static str,
     /// The language of prompts.
@@ -151,6 +161,7 @@ impl Core {
             signals: Vec::new(),
             snapshots,
             published,
+            reader_port: None,
             shown: "idle",
             language: parts.language,
         };
@@ -169,6 +180,7 @@ impl Core {
                 event = inlets.tcp.recv() => self.network(event.ok_or(CoreError::Ended("the network driver"))?),
                 event = inlets.serial.recv() => self.serial(event.ok_or(CoreError::Ended("the serial driver"))?),
                 event = inlets.keypad.recv() => self.key_event(event.ok_or(CoreError::Ended("the keypad driver"))?),
+                Some(event) = inlets.repair.recv() => self.repaired(event),
                 request = inlets.requests.recv() => self.request(request.ok_or(CoreError::Ended("the bus"))?),
                 nudge = inlets.nudges.recv() => nudge.ok_or(CoreError::Ended("the main thread"))?,
                 () = tokio::time::sleep(sleep) => {

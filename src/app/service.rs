@@ -15,7 +15,8 @@ use crate::bus::authority::Authority;
 use crate::bus::{self, BusAddress};
 use crate::domain::secret::DoubleKey;
 use crate::driver::evdev as keypad_device;
-use crate::driver::{clock, device_path, serial, tcp};
+use crate::driver::usb::UsbPower;
+use crate::driver::{clock, device_path, repair, serial, tcp};
 use crate::engine::settings::{ForwardSettings, Settings};
 use crate::engine::snapshot::Snapshot;
 use crate::host::session::Host;
@@ -159,7 +160,8 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     }
     let settings = settings(config);
     let reader = Reader::new(reader_settings(config));
-    let keypad = Keypad::new(crate::keypad::Settings::default());
+    let keymap = config.keypad.keymap.clone();
+    let keypad = Keypad::new(crate::keypad::Settings { keymap, ..crate::keypad::Settings::default() });
 
     let (serial, serial_commands) = mpsc::channel(COMMANDS);
     let (keypad_sender, keypad_commands) = mpsc::channel(COMMANDS);
@@ -168,6 +170,7 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     let (serial_events, serial_inlet) = mpsc::channel(EVENTS);
     let (key_sender, key_inlet) = mpsc::channel(EVENTS);
     let (tcp_events, tcp_inlet) = mpsc::channel(EVENTS);
+    let (repair_events, repair_inlet) = mpsc::channel(EVENTS);
     let (requests, request_inlet) = mpsc::channel(REQUESTS);
     let (nudges, nudge_inlet) = mpsc::channel(1);
 
@@ -181,13 +184,15 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
         synchronised: clock::synchronised,
         language: config.language,
     };
-    let wires = Wires { serial, keypad: keypad_sender, tcp, updates: update_sender };
+    let repair = repair::start(repair_settings(config), repair_events)?;
+    let wires = Wires { serial, keypad: keypad_sender, tcp, repair, updates: update_sender };
     let (core, snapshots) = Core::new(parts, wires, clock::now().wall.0)?;
     let inlets = Inlets {
         requests: request_inlet,
         serial: serial_inlet,
         keypad: key_inlet,
         tcp: tcp_inlet,
+        repair: repair_inlet,
         nudges: nudge_inlet,
     };
     let key_events = key_outlet(key_sender);
@@ -248,6 +253,7 @@ fn settings(config: &Config) -> Settings {
         max_amount: profile.limits.max_amount,
         pin_above: profile.limits.pin_above,
         operator_required: config.operator_required,
+        reader_power: config.reader.usb_power,
         confirm_amount: config.confirm_amount,
         utc_offset_minutes: profile.utc_offset_minutes,
         card_wait: std::time::Duration::from_secs(60),
@@ -272,11 +278,24 @@ fn reader_choice(config: &Config) -> device_path::Choice {
 }
 
 fn keypad_choice(config: &Config) -> keypad_device::Choice {
-    config.keypad.path.clone().map_or(keypad_device::Choice::Auto { keyboards: false }, keypad_device::Choice::Path)
+    let auto = keypad_device::Choice::Auto { keyboards: config.keypad.keyboards };
+    config.keypad.path.clone().map_or(auto, keypad_device::Choice::Path)
+}
+
+fn repair_settings(config: &Config) -> repair::Settings {
+    let note = config.state_dir.join("reader-off");
+    let power = config.reader.usb_power.then(|| UsbPower { sysfs: "/sys".into(), note });
+    repair::Settings { reset_line: config.reader.reset_line.clone(), devices: "/dev".into(), power }
 }
 
 fn reader_settings(config: &Config) -> ReaderSettings {
     let mut settings = ReaderSettings::default();
+    settings.link.ladder.reset_line = config.reader.reset_line.is_some();
+    settings.link.ladder.power_switch = config.reader.usb_power;
+    if config.reader.usb_power {
+        // Off for a second, found and set up by the kernel, named by udev: longer than a port that is only reopened.
+        settings.link.reopen = std::time::Duration::from_secs(10);
+    }
     settings.link.raise_to = BaudRate::from_bits_per_second(config.reader.baud_max).filter(|rate| *rate != BASE_RATE);
     let mut terminal = TerminalSettings::default();
     copy(&mut terminal.terminal_id, config.terminal_id.as_str());

@@ -300,6 +300,11 @@ impl Client {
         self.call(READER, READER_INTERFACE, "Reset", &()).await.map(drop)
     }
 
+    /// `Reader.PowerCycle`.
+    pub async fn power_cycle_reader(&self) -> Answer<()> {
+        self.call(READER, READER_INTERFACE, "PowerCycle", &()).await.map(drop)
+    }
+
     /// Everything the daemon tells from now on.
     pub async fn events(&self) -> Answer<Events> {
         Events::listen(&self.connection).await.map_err(|error| refused(&error))

@@ -147,6 +147,8 @@ pub enum Command {
     AbandonKeyLoad,
     /// Reopens the card reader and brings it up anew.
     ResetReader,
+    /// Switches the card reader's power off and on.
+    PowerCycleReader,
     /// Keeps payments away from a device while the lease lives.
     Inhibit {
         /// Who holds it.

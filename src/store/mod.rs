@@ -12,6 +12,7 @@ mod journal;
 mod offline;
 mod payment;
 mod queue;
+pub mod restore;
 mod reversal;
 mod schema;
 mod script;
@@ -148,7 +149,8 @@ impl Store {
 
     fn recovered(&self) -> Result<Recovered, StoreError> {
         let last_id: Option<i64> = self.db.query_row("SELECT max(id) FROM payment", [], |r| r.get(0))?;
-        let sql = "SELECT next_stan, batch, on_duty, signed_in_at, clock_boot, clock_mono, clock_wall FROM terminal";
+        let sql = "SELECT next_stan, batch, on_duty, signed_in_at, clock_boot, clock_mono, clock_wall, first_id
+                   FROM terminal";
         let mut statement = self.db.prepare(sql)?;
         let mut rows = statement.query([])?;
         let terminal = rows.next()?.ok_or_else(|| impossible("the terminal's row is not there"))?;
@@ -156,6 +158,8 @@ impl Store {
         let time =
             |i: usize| Ok::<_, StoreError>(terminal.get::<_, Option<i64>>(i)?.and_then(|t| u64::try_from(t).ok()));
         let on_duty: Option<String> = terminal.get(2)?;
+        let last_id = last_id.and_then(|id| u64::try_from(id).ok()).unwrap_or(0);
+        let first_id = time(7)?.ok_or_else(|| impossible("terminal.first_id"))?;
         let clock = match (terminal.get(4)?, time(5)?, time(6)?) {
             (Some(boot), Some(mono), Some(wall)) => {
                 Some(ClockAnchor { boot, mono: Instant(mono), wall: WallTime(wall) })
@@ -165,7 +169,7 @@ impl Store {
         Ok(Recovered {
             next_stan: number(0)?.and_then(Stan::new).ok_or_else(|| impossible("terminal.next_stan"))?,
             batch: number(1)?.and_then(Batch::new).ok_or_else(|| impossible("terminal.batch"))?,
-            next_id: TransactionId(last_id.and_then(|id| u64::try_from(id).ok()).unwrap_or(0).saturating_add(1)),
+            next_id: TransactionId(last_id.saturating_add(1).max(first_id)),
             open: payment::open_ones(&self.db)?,
             reversals: reversal::all(&self.db, &self.vault)?,
             scripts: script::all(&self.db, &self.vault)?,

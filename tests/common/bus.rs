@@ -467,6 +467,7 @@ fn name(command: &Command) -> &'static str {
         Command::LoadKeyComponentAtKeypad { .. } => "load-key-component-at-keypad",
         Command::AbandonKeyLoad => "abandon-key-load",
         Command::ResetReader => "reset-reader",
+        Command::PowerCycleReader => "power-cycle-reader",
         Command::Inhibit { .. } => "inhibit",
         Command::InhibitEnded { .. } => "inhibit-ended",
         Command::Echo => "echo",

@@ -73,6 +73,10 @@ pub struct Setup {
     pub config: String,
     /// More of the daemon's environment.
     pub environment: Vec<(&'static str, String)>,
+    /// More lines for its table `[reader]`.
+    pub reader_config: String,
+    /// More lines for its table `[keypad]`.
+    pub keypad_config: String,
 }
 
 pub struct Rig {
@@ -100,12 +104,7 @@ impl Rig {
         let dir = tempfile::Builder::new().prefix("smartpos-rig").tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let (bus, bus_address) = start_bus(&dbus, dir.path());
-        let acquirer_arguments = ["--listen", "127.0.0.1:0", "--terminal", "99000001", "--merchant", "999000000000001"];
-        let mut acquirer = Command::new(SIM);
-        acquirer.arg("acquirer").args(acquirer_arguments).args(&setup.acquirer);
-        acquirer.arg("--ledger").arg(at("ledger.jsonl")).arg("--control").arg(at("acquirer.sock"));
-        acquirer.arg("--capture").arg(at("wire.log"));
-        let (acquirer, acquirer_address) = spawn_ready(acquirer);
+        let (acquirer, acquirer_address) = start_acquirer(dir.path(), "127.0.0.1:0", &setup.acquirer);
         let mut reader = Command::new(SIM);
         reader
             .arg("reader")
@@ -162,11 +161,13 @@ impl Rig {
         let config = format!(
             "terminal_id = \"99000001\"\nmerchant_id = \"999000000000001\"\nprofile = \"rig\"\n\
              profile_dirs = [{shipped:?}, {own:?}]\nstate_dir = {:?}\nlanguage = \"en\"\n{}\n\
-             [reader]\npath = {:?}\n[keypad]\npath = {:?}\n",
+             [reader]\npath = {:?}\n{}\n[keypad]\npath = {:?}\n{}\n",
             self.path("state"),
             self.setup.config,
             self.path("ttyReader"),
+            self.setup.reader_config,
             self.path("event0"),
+            self.setup.keypad_config,
         );
         fs::write(self.path("smartposd.toml"), config).unwrap();
         // The path has to exist as a file, so that the daemon finds something to open.
@@ -231,6 +232,12 @@ impl Rig {
         self.acquirer = None;
     }
 
+    /// The acquirer again at the same address, with the same ledger, or another one in its place.
+    pub fn restart_acquirer(&mut self, arguments: &[String]) {
+        self.acquirer = None;
+        self.acquirer = Some(start_acquirer(self.dir.path(), &self.acquirer_address, arguments).0);
+    }
+
     /// Sets the supervisor, loads both key components, signs the operator in.
     pub fn provision(&self) {
         self.posctl_with_secret(&["operator", "set", "01", "--role", "supervisor"], "271828");
@@ -241,7 +248,7 @@ impl Rig {
         }
     }
 
-    fn posctl_command(&self, arguments: &[&str]) -> Command {
+    pub fn posctl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(POSCTL);
         command.arg("--bus").arg(&self.bus_address).args(arguments).env("LC_ALL", "C.UTF-8");
         command
@@ -273,7 +280,7 @@ impl Rig {
         self.posctl_with_fd(arguments, option, secret);
     }
 
-    fn posctl_with_secret(&self, arguments: &[&str], secret: &str) {
+    pub fn posctl_with_secret(&self, arguments: &[&str], secret: &str) {
         self.posctl_with_fd(arguments, "--password-fd", secret);
     }
 
@@ -282,13 +289,25 @@ impl Rig {
     }
 
     fn posctl_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) {
+        let output = self.run_with_fd(arguments, flag, secret);
+        assert!(output.status.success(), "posctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The same where a refusal is expected: what posctl says.
+    pub fn refused_with_secret(&self, arguments: &[&str], option: &str, secret: &str) -> String {
+        let output = self.run_with_fd(arguments, option, secret);
+        assert!(!output.status.success(), "posctl {arguments:?} was not refused");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn run_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) -> Output {
         use std::io::Write;
         let mut command = self.posctl_command(arguments);
         command.args([flag, "0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        writeln!(child.stdin.take().unwrap(), "{secret}").unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "posctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        // Whoever refuses before it reads the secret has closed it.
+        let _ = writeln!(child.stdin.take().unwrap(), "{secret}");
+        child.wait_with_output().unwrap()
     }
 
     /// Waits until the terminal is in this state.
@@ -304,6 +323,19 @@ impl Rig {
 
     pub fn reader_order(&self, order: &str) -> String {
         order_to("reader", &self.path("reader.sock"), order)
+    }
+
+    /// The customer takes the card away and gives the reader time to see that, unless nobody looks any more.
+    pub fn lift_card(&self, over: impl Fn() -> bool) {
+        self.reader_order("card out");
+        let looks = || {
+            let status = self.reader_order("status");
+            let count = status.split_whitespace().find_map(|word| word.strip_prefix("polls=")).unwrap().to_owned();
+            count.parse::<u64>().unwrap()
+        };
+        let before = looks();
+        // Both kinds of card once after the look that is under way.
+        eventually("the reader to look for cards again", || (over() || looks() >= before + 3).then_some(()));
     }
 
     pub fn keypad_order(&self, order: &str) -> String {
@@ -362,6 +394,16 @@ impl Sale {
         self.lines.lock().unwrap().clone()
     }
 
+    /// Every prompt with this word so far.
+    pub fn prompts(&self, word: &str) -> Vec<serde_json::Value> {
+        self.lines().into_iter().filter(|l| l["event"] == "prompt" && l["prompt"] == word).collect()
+    }
+
+    /// Whether the daemon has said how it ended.
+    pub fn is_over(&self) -> bool {
+        self.lines().iter().any(|l| l["event"] == "finished" || l["event"] == "result")
+    }
+
     pub fn wait_prompt(&self, word: &str) {
         eventually(&format!("prompt {word}"), || {
             let lines = self.lines();
@@ -393,8 +435,8 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     let address = format!("unix:path={}", dir.join("bus").display());
     let config = format!(
         "<busconfig><type>custom</type><listen>{address}</listen><auth>EXTERNAL</auth>\
-         <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
-         <allow own=\"*\"/></policy></busconfig>"
+         <policy context=\"default\"><allow user=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/>\
+         <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>"
     );
     let file = dir.join("bus.conf");
     fs::write(&file, config).unwrap();
@@ -408,6 +450,15 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     (Process(child), address)
 }
 
+/// The simulated acquirer alone, with ledger and control socket in this directory; and where it listens.
+pub fn start_acquirer(dir: &Path, address: &str, arguments: &[String]) -> (Process, String) {
+    let mut acquirer = Command::new(SIM);
+    acquirer.args(["acquirer", "--listen", address, "--terminal", "99000001", "--merchant", "999000000000001"]);
+    acquirer.args(arguments).arg("--ledger").arg(dir.join("ledger.jsonl"));
+    acquirer.arg("--control").arg(dir.join("acquirer.sock")).arg("--capture").arg(dir.join("wire.log"));
+    spawn_ready(acquirer)
+}
+
 /// Starts a simulator and waits for its line `ready WHERE`.
 fn spawn_ready(mut command: Command) -> (Process, String) {
     let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
@@ -417,7 +468,7 @@ fn spawn_ready(mut command: Command) -> (Process, String) {
     (Process(child), place.trim().to_owned())
 }
 
-fn order_to(simulator: &str, socket: &Path, order: &str) -> String {
+pub fn order_to(simulator: &str, socket: &Path, order: &str) -> String {
     let output = Command::new(SIM).arg(simulator).arg("--send").arg(socket).arg(order).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{simulator} {order:?}: {text}{}", String::from_utf8_lossy(&output.stderr));

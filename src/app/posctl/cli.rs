@@ -233,8 +233,10 @@ pub enum KeysCommand {
 /// `posctl reader …`
 #[derive(Debug, Subcommand)]
 pub enum ReaderCommand {
-    /// Reopen the card reader and bring it up anew
+    /// Reset the card reader, or reopen it where no reset line is configured, and bring it up anew
     Reset,
+    /// Switch the card reader's power off and on, where that is configured
+    PowerCycle,
 }
 
 /// `posctl config …`

@@ -8,7 +8,7 @@ mod ceremony;
 pub mod cli;
 mod csv;
 mod diagnose;
-mod error;
+pub(super) mod error;
 mod guard;
 mod journal;
 mod money;
@@ -17,9 +17,9 @@ pub mod pages;
 mod queue;
 mod refusal;
 mod sale;
-mod secret;
+pub(super) mod secret;
 mod status;
-mod text;
+pub(super) mod text;
 mod transactions;
 mod watch;
 mod ways;
@@ -140,6 +140,12 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
             client.reset_reader().await?;
             voice.tell(&json!({"reset": true}), || {
                 voice.pick("读卡器正在重启", "the card reader is being brought up anew").to_owned()
+            });
+        }
+        Command::Reader(ReaderCommand::PowerCycle) => {
+            client.power_cycle_reader().await?;
+            voice.tell(&json!({"power-cycle": true}), || {
+                voice.pick("读卡器正在断电重启", "the card reader is being switched off and on").to_owned()
             });
         }
         Command::Diagnose => diagnose::run(&client, voice).await?,

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::app::posctl::error::{Fault, SecretFault};
 use crate::app::posctl::text::pick;
 use crate::domain::prompt::Language;
+use crate::domain::secret::SecretBytes;
 
 /// The daemon takes no more either.
 const LONGEST: usize = 256;
@@ -48,6 +49,18 @@ pub fn obtain(wanted: Wanted, descriptor: Option<u16>, language: Language) -> Re
     }
     fits(wanted, &secret)?;
     into_pipe(&secret).map_err(|error| Fault::Machine { doing: "pipe".to_owned(), source: error.into() })
+}
+
+/// The passphrase of a backup that is there: typed once, since it is tried at once.
+pub fn passphrase(descriptor: Option<u16>, language: Language) -> Result<SecretBytes, Fault> {
+    let mut secret = match descriptor {
+        Some(number) => line_of(number)?,
+        None => {
+            let terminal = terminal()?;
+            ask(&terminal, pick(language, "备份口令：", "Passphrase of the backup: "))?
+        }
+    };
+    Ok(SecretBytes::new(std::mem::take(&mut *secret)))
 }
 
 /// Whether it has the form of what is asked for.
@@ -123,7 +136,7 @@ fn next_byte(file: &mut File) -> Result<Option<u8>, SecretFault> {
 }
 
 fn typed(wanted: Wanted, language: Language) -> Result<Zeroizing<Vec<u8>>, SecretFault> {
-    let terminal = File::options().read(true).write(true).open("/dev/tty").map_err(|_| SecretFault::NoTerminal)?;
+    let terminal = terminal()?;
     let (zh, en) = match wanted {
         Wanted::Password => ("操作员密码：", "Operator password: "),
         Wanted::NewPassword => ("新密码（6 至 32 个字符）：", "New password (6 to 32 characters): "),
@@ -137,6 +150,10 @@ fn typed(wanted: Wanted, language: Language) -> Result<Zeroizing<Vec<u8>>, Secre
     }
     let second = ask(&terminal, pick(language, "再输入一次：", "Once more: "))?;
     if *first == *second { Ok(first) } else { Err(SecretFault::Differ) }
+}
+
+fn terminal() -> Result<File, SecretFault> {
+    File::options().read(true).write(true).open("/dev/tty").map_err(|_| SecretFault::NoTerminal)
 }
 
 fn ask(terminal: &File, prompt: &str) -> Result<Zeroizing<Vec<u8>>, SecretFault> {

@@ -7,6 +7,7 @@ use crate::codec::tlv::{Tag, find};
 use crate::domain::cause::Cause;
 use crate::domain::host::{HostAnswer, HostTime, KeyCheck, MacCheck, ProcessingRequest, SaleAnswer, SignInAnswer};
 use crate::domain::ids::{AuthCode, Batch, Rrn};
+use crate::domain::response::ResponseAction;
 use crate::host::key_block::WorkingKeys;
 use crate::host::keys::{KeyFault, KeyRing};
 use crate::host::profile::Profile;
@@ -49,8 +50,8 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Compares what identifies an answer: type, trace, terminal; amount and processing code of a payment; the merchant
-    /// of an approval.
+    /// Compares what identifies an answer: type, trace, terminal; amount and processing code of a payment, unless it is
+    /// to be taken back; the merchant of an approval.
     pub fn fit(&self, expected: &Expected, message: &Message) -> Fit {
         let no = |why: String| Fit::No { why };
         if message.mti() != expected.kind.mti().answer() {
@@ -70,7 +71,11 @@ impl Reader<'_> {
             // Not every host repeats them to a script report; where one does, they must be ours.
             let due = expected.kind.financial();
             let differs = |field, ours: &str| (due || message.has(field)) && message.text(field) != Some(ours);
-            if differs(4, &format!("{minor:012}")) || differs(3, PURCHASE) {
+            // A partial approval names what was approved. It is taken back whatever its amount, so it need not match.
+            let taken_back = expected.kind == Kind::Sale
+                && self.profile.responses.resolve(code).action == ResponseAction::Reverse
+                && message.has(4);
+            if (differs(4, &format!("{minor:012}")) && !taken_back) || differs(3, PURCHASE) {
                 return no("its amount or processing code differs".to_owned());
             }
         }

@@ -3,6 +3,8 @@
 ALTER TABLE terminal ADD COLUMN clock_boot TEXT;
 ALTER TABLE terminal ADD COLUMN clock_mono INTEGER;
 ALTER TABLE terminal ADD COLUMN clock_wall INTEGER;
+-- Payments are numbered from here on: a restore jumps over numbers that may have been used after the backup.
+ALTER TABLE terminal ADD COLUMN first_id INTEGER NOT NULL DEFAULT 1;
 -- Of the sealing key, so that another one is known at once.
 ALTER TABLE terminal ADD COLUMN key_check BLOB;
 -- The head of the journal, kept apart from its rows: the last number, and a keyed hash over the last row's.

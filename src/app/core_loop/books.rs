@@ -3,7 +3,7 @@
 //! Owns: the check of the journal under way. A long journal takes seconds to read, and the store cannot be read by anybody
 //! else while the daemon has it: so it is checked in portions, one a turn of the loop, and everything that happens goes
 //! first. A backup needs one copy of all at one moment, for which everything waits; so it is refused while a payment is
-//! under way. What follows, sealing the copy and writing it to the caller's disk, is done by a thread of its own.
+//! under way; the watchdog sees that it goes on. What follows, sealing the copy and writing it to the caller's disk, is done by a thread of its own.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -83,7 +83,8 @@ impl Core {
         if self.sealing.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return drop(reply.send(busy("a backup is being written already; wait for that")));
         }
-        let copy = match self.teller.store().copy() {
+        let progress = self.progress.clone();
+        let copy = match self.teller.store_mut().copy_alive(move || progress.turn()) {
             Ok(copy) => copy,
             Err(error) => return drop(reply.send(Err(no_backup(&error)))),
         };

@@ -126,6 +126,7 @@ fn a_held_payment_waits_for_a_decision_and_the_journal_knows_who_took_it() {
 
     let wrong = rig.posctl(&["queue", "resolve", &code, "abandon", "--note", &format!("card {PAN}")]);
     assert!(!wrong.status.success() && said(&wrong).contains("card number"), "{}", said(&wrong));
+    assert!(!said(&wrong).contains(PAN), "it is not repeated");
     let resolved = rig.json(&["queue", "resolve", &code, "abandon", "--note", "customer paid in cash"]);
     assert_eq!(resolved["decision"], "abandon");
     let row = rig.json(&["transaction", "show", &code]);

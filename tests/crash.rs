@@ -115,6 +115,8 @@ fn count_of(till: &Till, name: &str) -> Option<u32> {
 struct Row {
     key: String,
     outcome: String,
+    /// Where it stands on its way to the host, if it was accepted offline.
+    forwarding: String,
     trace: Option<(u64, u64)>,
 }
 
@@ -135,6 +137,7 @@ fn all_rows(rig: &Rig) -> Vec<Row> {
             rows.push(Row {
                 key: text("key"),
                 outcome: text("outcome"),
+                forwarding: text("forwarding"),
                 trace: row["batch"].as_u64().zip(row["trace"].as_u64()),
             });
         }
@@ -188,7 +191,9 @@ fn killed_under_load_hundreds_of_times_both_ledgers_agree() {
         let pan = format!("620000000000{:07}", cut / 4);
         rig.reader_order(&format!("card set pan {pan}"));
         rig.reader_order("card in");
-        let until = Instant::now() + Duration::from_millis(20 + dice.roll(700));
+        // Often before anything can have happened, mostly with payments in flight.
+        let longest = if dice.roll(3) == 0 { 300 } else { 3_000 };
+        let until = Instant::now() + Duration::from_millis(20 + dice.roll(longest));
         while Instant::now() < until {
             pause();
         }
@@ -217,7 +222,9 @@ fn killed_under_load_hundreds_of_times_both_ledgers_agree() {
             duplicates.push(format!("{trace:?} is charged {times} times, here: {:?}", wanted.get(trace)));
         }
     }
-    for (trace, key) in &wanted {
+    // What is held waits for a person: neither lost nor charged for sure.
+    let held: Vec<_> = rows.iter().filter(|r| r.forwarding == "held").filter_map(|r| r.trace).collect();
+    for (trace, key) in wanted.iter().filter(|(trace, _)| !held.contains(trace)) {
         if charged.get(trace).is_none_or(|times| *times < 1) {
             losses.push(format!("{key} {trace:?} is approved and not charged"));
         }
@@ -236,7 +243,7 @@ fn killed_under_load_hundreds_of_times_both_ledgers_agree() {
         told.len(),
         wanted.len(),
         charged.values().filter(|n| **n > 0).count(),
-        count_of(&till, "Held").unwrap_or_default(),
+        held.len(),
     );
     println!("cuts {cuts}, duplicates {}, losses {}", duplicates.len(), losses.len());
     assert!(duplicates.is_empty() && losses.is_empty(), "{duplicates:#?}\n{losses:#?}\n{}", rig.log());

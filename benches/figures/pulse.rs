@@ -49,8 +49,13 @@ impl Pulse {
         Ok(begin)
     }
 
+    /// As many turns of the line as a tap has, and what they took.
+    pub fn turns(&mut self, count: usize) -> std::io::Result<Duration> {
+        (0..count).map(|_| self.turn()).sum()
+    }
+
     /// From bytes to bytes.
-    pub fn turn(&mut self) -> std::io::Result<Duration> {
+    fn turn(&mut self) -> std::io::Result<Duration> {
         use std::io::{Read, Write};
         let begin = Instant::now();
         self.line.write_all(&[BYTES; CHUNK])?;

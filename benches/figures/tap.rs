@@ -10,9 +10,9 @@ use crate::relay::{EXCHANGED, LISTED, Mark};
 use crate::scene::{PIN_FROM, Scene};
 use crate::stats::{Pair, Times};
 
-const ROUNDS: u32 = 25;
-/// Of the floor in a round.
-const TIMES: u32 = 9;
+const ROUNDS: u32 = 41;
+/// Before a tap of the floor, as long as a payment takes to come to its tap: what has slept is slower.
+const PAUSE: Duration = Duration::from_millis(30);
 
 pub fn measure(scene: &Scene) -> Figure {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -42,20 +42,22 @@ async fn compare(scene: &Scene) -> Figure {
         owner.until("finished").await?;
         owner.acknowledge(&sale).await?;
 
-        let (mut signal, mut commit, mut turn) = (Times::default(), Times::default(), Times::default());
-        for _ in 0..TIMES {
-            let begin = pulse.signal(false)?;
-            signal.add(owner.signal("Pulse").await? - begin);
-            let begin = pulse.signal(true)?;
-            commit.add(owner.signal("Pulse").await? - begin);
-            turn.add(pulse.turn()?);
-        }
-        plain.round_of(micros(tap.last), signal.median());
-        committed.round_of(micros(sent.last), commit.median());
-        let count = tap.turns.len() as f64;
-        turns.add_value(count);
+        let count = tap.turns.len();
+        tokio::time::sleep(PAUSE).await;
+        let turning = pulse.turns(count)?;
+        let begin = pulse.signal(false)?;
+        let signal = owner.signal("Pulse").await? - begin;
+
+        tokio::time::sleep(PAUSE).await;
+        pulse.turns(count)?;
+        let begin = pulse.signal(true)?;
+        let commit = owner.signal("Pulse").await? - begin;
+
+        plain.round_of(micros(tap.last), micros(signal));
+        committed.round_of(micros(sent.last), micros(commit));
+        turns.add_value(count as f64);
         let own: Duration = tap.turns.iter().sum();
-        share.round_of(micros(own + tap.last), count * turn.median() + signal.median());
+        share.round_of(micros(own + tap.last), micros(turning + signal));
     }
     let milliseconds = |t: f64| format!("{:.2} ms", t / 1e3);
     let figure =

@@ -436,7 +436,9 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     let config = format!(
         "<busconfig><type>custom</type><listen>{address}</listen><auth>EXTERNAL</auth>\
          <policy context=\"default\"><allow user=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/>\
-         <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>"
+         <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy>\
+         <limit name=\"max_completed_connections\">4096</limit><limit name=\"max_incomplete_connections\">4096</limit>\
+         <limit name=\"max_connections_per_user\">4096</limit></busconfig>"
     );
     let file = dir.join("bus.conf");
     fs::write(&file, config).unwrap();

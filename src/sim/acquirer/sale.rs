@@ -145,7 +145,8 @@ impl Centre {
         let (amount, code) = self.check_terms(request, moment, card)?;
         check_entry(request)?;
         self.check_pin(request, card)?;
-        let chip = self.check_chip(request, card, &code, moment.plan.script)?;
+        self.check_chip(request, card)?;
+        let chip = self.chip_answer(request, card, &code, moment.plan.script);
         // A partial approval is for half the amount.
         let amount = if code == "10" { amount.div_ceil(2) } else { amount };
         Ok(Approval { code, amount, chip })
@@ -205,15 +206,9 @@ impl Centre {
         }
     }
 
-    /// Field 55 of the answer, if the request has one.
-    pub(super) fn check_chip(
-        &self,
-        request: &Message,
-        card: &Card,
-        code: &str,
-        script: Option<u8>,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        let Some(tags) = request.bytes(55) else { return Ok(None) };
+    /// Whether field 55, if there is one, can be what a card gave for this payment.
+    pub(super) fn check_chip(&self, request: &Message, card: &Card) -> Result<(), Refusal> {
+        let Some(tags) = request.bytes(55) else { return Ok(()) };
         let value = |tag| card_check::value(tags, Tag(tag));
         if tlv::check(tags).is_err() {
             return Err(Refusal::new("30", "field 55 is no TLV"));
@@ -225,22 +220,31 @@ impl Centre {
         if amount != text(request, 4)? {
             return Err(Refusal::new("30", "tag 9F02 and field 4 differ"));
         }
-        let session = Session::new(&self.settings.card_key, &card.pan, card.sequence, tags);
-        let genuine = session.as_ref().is_some_and(|session| session.is_genuine(tags));
-        if self.settings.check_arqc && !genuine {
+        let genuine = || self.session(card, tags).is_some_and(|session| session.is_genuine(tags));
+        if self.settings.check_arqc && !genuine() {
             return Err(Refusal::new("59", "the card's cryptogram is not genuine"));
         }
+        Ok(())
+    }
+
+    /// Field 55 of the answer, if the request has one.
+    fn chip_answer(&self, request: &Message, card: &Card, code: &str, script: Option<u8>) -> Option<Vec<u8>> {
+        let tags = request.bytes(55)?;
         let mut answer = Writer::new();
-        answer.put(Tag(0x9F36), value(0x9F36).unwrap_or_default());
+        answer.put(Tag(0x9F36), card_check::value(tags, Tag(0x9F36)).unwrap_or_default());
         let response = code.as_bytes().try_into().unwrap_or(*b"00");
-        if let Some(proof) = session.and_then(|session| session.authentication(tags, response)) {
+        if let Some(proof) = self.session(card, tags).and_then(|session| session.authentication(tags, response)) {
             answer.put(Tag(0x91), &proof);
         }
         answer.put(Tag(0x8A), &response);
         if let Some(template) = script {
             answer.put(Tag(template.into()), &SCRIPT);
         }
-        Ok(Some(answer.finish().to_vec()))
+        Some(answer.finish().to_vec())
+    }
+
+    fn session(&self, card: &Card, tags: &[u8]) -> Option<Session> {
+        Session::new(&self.settings.card_key, &card.pan, card.sequence, tags)
     }
 }
 

@@ -126,6 +126,7 @@ fn a_held_payment_waits_for_a_decision_and_the_journal_knows_who_took_it() {
 
     let wrong = rig.posctl(&["queue", "resolve", &code, "abandon", "--note", &format!("card {PAN}")]);
     assert!(!wrong.status.success() && said(&wrong).contains("card number"), "{}", said(&wrong));
+    assert!(!said(&wrong).contains(PAN), "it is not repeated");
     let resolved = rig.json(&["queue", "resolve", &code, "abandon", "--note", "customer paid in cash"]);
     assert_eq!(resolved["decision"], "abandon");
     let row = rig.json(&["transaction", "show", &code]);
@@ -158,4 +159,61 @@ fn a_held_payment_waits_for_a_decision_and_the_journal_knows_who_took_it() {
         assert!(!rows.iter().any(|row| entry(row).contains(pan)), "a card number in the journal");
         assert!(!rig.log().contains(pan), "a card number in the log");
     }
+}
+
+#[test]
+fn a_backup_of_a_running_terminal_comes_back_with_what_was_unsent() {
+    const PASSPHRASE: &str = "a sentence nobody guesses";
+    let Some(mut rig) = rig("a_backup_of_a_running_terminal_comes_back_with_what_was_unsent") else { return };
+    rig.acquirer_order("fault 0220 ignore sticky");
+    sell_offline(&rig, "12.80", "kept");
+    let file = rig.path("pos.backup");
+    let name = file.to_str().unwrap().to_owned();
+    rig.with_secret(&["backup", &name], "--passphrase-fd", PASSPHRASE);
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&file).unwrap());
+    assert_eq!(mode & 0o777, 0o600);
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(bytes.len() > 4096, "{} bytes", bytes.len());
+    let holds = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+    assert!(!holds(b"SQLite format") && !holds(PAN.as_bytes()) && !holds(b"99000001"), "the backup is not sealed");
+
+    let again = rig.posctl(&["backup", &name, "--passphrase-fd", "9"]);
+    assert!(!again.status.success(), "an older backup is never written over");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+
+    // During a payment everything would wait for the copy.
+    let sale = rig.begin_sale("1.00", "under-way");
+    sale.wait_prompt("present-card");
+    let other = rig.path("other.backup");
+    let refused = rig.refused_with_secret(&["backup", other.to_str().unwrap()], "--passphrase-fd", PASSPHRASE);
+    assert!(refused.contains("Busy"), "{refused}");
+    assert!(!other.exists(), "what is worthless is not left behind");
+    drop(sale);
+    rig.kill_daemon();
+
+    // Elsewhere: a configuration with another place for the state.
+    let config = std::fs::read_to_string(rig.path("smartposd.toml")).unwrap();
+    let elsewhere = rig.path("elsewhere");
+    let moved = config.replace(rig.path("state").to_str().unwrap(), elsewhere.to_str().unwrap());
+    assert_ne!(moved, config);
+    std::fs::write(rig.path("smartposd.toml"), moved).unwrap();
+    let restored = restore(&rig, &name, PASSPHRASE);
+    assert!(restored.status.success(), "{}", said(&restored));
+    let state = queue_state(&rig);
+    assert!(said(&state).contains("payments to be sent: 1"), "{}", said(&state));
+    rig.acquirer_order("clear");
+    rig.start_daemon();
+    rig.wait_terminal("ready");
+    eventually("an empty queue", || (rig.json(&["status"])["queue"]["depth"] == 0).then_some(()));
+    assert_eq!(rig.json(&["journal", "verify"])["whole"], true);
+}
+
+fn restore(rig: &Rig, archive: &str, passphrase: &str) -> Output {
+    use std::io::Write;
+    let mut smartposd = Command::new(SMARTPOSD);
+    smartposd.arg("--config").arg(rig.path("smartposd.toml")).args(["--restore", archive, "--passphrase-fd", "0"]);
+    let child = smartposd.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.unwrap();
+    writeln!(child.stdin.take().unwrap(), "{passphrase}").unwrap();
+    child.wait_with_output().unwrap()
 }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -80,6 +81,10 @@ pub struct Core {
     synchronised: fn() -> bool,
     /// The check of the journal under way.
     check: Option<books::Check>,
+    /// What the watchdog looks at.
+    progress: Progress,
+    /// The thread that seals a backup.
+    sealing: Option<JoinHandle<()>>,
     replies: BTreeMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
     next_command: u64,
     signals: Vec<Signal>,
@@ -152,6 +157,8 @@ impl Core {
             clock: parts.clock,
             synchronised: parts.synchronised,
             check: None,
+            progress: Progress::default(),
+            sealing: None,
             replies: BTreeMap::new(),
             next_command: 1,
             signals: Vec::new(),
@@ -169,6 +176,7 @@ impl Core {
 
     /// Runs until something outside ends.
     pub async fn run(mut self, mut inlets: Inlets, progress: Progress) -> Result<(), CoreError> {
+        self.progress = progress;
         loop {
             let sleep = self.sleep();
             tokio::select! {
@@ -186,7 +194,7 @@ impl Core {
             }
             let now = (self.clock)();
             self.pump(now)?;
-            progress.turn();
+            self.progress.turn();
         }
     }
 

@@ -12,7 +12,7 @@ use crate::bus::gate::{ANSWER, Gate, LONG_ANSWER};
 use crate::bus::options::{Given, Options};
 use crate::bus::result::Row;
 use crate::bus::secret_fd::read_secret;
-use crate::bus::target_fd::{Staging, Target};
+use crate::bus::target_fd::take_target;
 use crate::bus::terminal::{done, unexpected};
 use crate::bus::{diagnosis, view};
 use crate::engine::command::{Command, Reply};
@@ -115,15 +115,13 @@ impl Manager {
     ) -> Result<()> {
         let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
         Options::none(options)?;
-        let target = Target::new(fd::OwnedFd::from(to))?;
+        let to = take_target(fd::OwnedFd::from(to))?;
         let passphrase = read_secret(fd::OwnedFd::from(passphrase)).await?;
         if !PASSPHRASE.contains(&passphrase.expose().len()) {
             let (min, max) = (PASSPHRASE.start(), PASSPHRASE.end());
             return Err(Error::invalid(format!("a backup's passphrase has {min} to {max} bytes")));
         }
-        let (staging, to) = Staging::new()?;
-        done(self.gate.ask(&visit, Command::Backup { passphrase, to }, LONG_ANSWER).await?)?;
-        target.fill(staging).await
+        done(self.gate.ask(&visit, Command::Backup { passphrase, to }, LONG_ANSWER).await?)
     }
 }
 

@@ -125,7 +125,6 @@ impl Queue {
         done(self.gate.ask(&visit, command, ANSWER).await?)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "four of them are the contract's")]
     async fn resolve(
         &self,
         code: &str,

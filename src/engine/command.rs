@@ -209,7 +209,7 @@ pub enum Command {
     Backup {
         /// 12 to 128 bytes.
         passphrase: SecretBytes,
-        /// Where it goes.
+        /// An empty file of the caller's. Writing to it may hang, so nobody else may have to wait for that.
         to: std::os::fd::OwnedFd,
     },
     /// A bus client is gone.

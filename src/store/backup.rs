@@ -14,6 +14,8 @@ use super::vault::KEY;
 use super::{Store, StoreError, impossible};
 use crate::domain::secret::SecretBytes;
 
+/// Steps of SQLite between two signs of life; some hundred rows.
+const STEPS: i32 = 1000;
 /// Room to be left on the disk beside the copy.
 const ROOM_LEFT: u64 = 32 << 20;
 
@@ -113,6 +115,18 @@ impl Store {
         self.copy()?.seal(passphrase, to)
     }
 
+    /// The same, with `alive` called again and again meanwhile, so that a long copy is not taken for a standstill.
+    pub fn copy_alive(&mut self, mut alive: impl FnMut() + Send + 'static) -> Result<Copy, BackupError> {
+        let goes_on = move || {
+            alive();
+            false
+        };
+        self.db.progress_handler(STEPS, Some(goes_on)).map_err(StoreError::from)?;
+        let copy = self.copy();
+        self.db.progress_handler(0, None::<fn() -> bool>).map_err(StoreError::from)?;
+        copy
+    }
+
     /// The copy a backup is made from. Commits have to wait as long as this takes.
     pub fn copy(&self) -> Result<Copy, BackupError> {
         let mut name = self.path.clone().into_os_string();
@@ -145,5 +159,35 @@ fn remove(path: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::store::vault::Vault;
+
+    #[test]
+    fn a_long_copy_gives_signs_of_life_and_no_more_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("pos.db"), Vault::new(&[7; KEY])).unwrap();
+        let payments = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+                        INSERT INTO payment (id, uid, key, fingerprint, kind, amount, currency, state, evidence, created_at)
+                        SELECT i, 1, i, '', 'sale', 100, 'CNY', 'finished', '', 1 FROM n";
+        store.db.execute_batch(payments).unwrap();
+        let signs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&signs);
+        store
+            .copy_alive(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+            })
+            .unwrap();
+        let during = signs.load(Ordering::Relaxed);
+        assert!(during > 3, "{during}");
+        store.copy().unwrap();
+        assert_eq!(signs.load(Ordering::Relaxed), during);
     }
 }

@@ -289,13 +289,25 @@ impl Rig {
     }
 
     fn posctl_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) {
+        let output = self.run_with_fd(arguments, flag, secret);
+        assert!(output.status.success(), "posctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The same where a refusal is expected: what posctl says.
+    pub fn refused_with_secret(&self, arguments: &[&str], option: &str, secret: &str) -> String {
+        let output = self.run_with_fd(arguments, option, secret);
+        assert!(!output.status.success(), "posctl {arguments:?} was not refused");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn run_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) -> Output {
         use std::io::Write;
         let mut command = self.posctl_command(arguments);
         command.args([flag, "0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        writeln!(child.stdin.take().unwrap(), "{secret}").unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "posctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        // Whoever refuses before it reads the secret has closed it.
+        let _ = writeln!(child.stdin.take().unwrap(), "{secret}");
+        child.wait_with_output().unwrap()
     }
 
     /// Waits until the terminal is in this state.

@@ -1,15 +1,22 @@
-//! What is answered from the store alone: lists, the journal, the deny list.
+//! What is answered from the store alone: the journal, the deny list, backups.
 //!
 //! Owns: the check of the journal under way. A long journal takes seconds to read, and the store cannot be read by anybody
 //! else while the daemon has it: so it is checked in portions, one a turn of the loop, and everything that happens goes
-//! first.
+//! first. A backup needs one copy of all at one moment, for which everything waits; so it is refused while a payment is
+//! under way; the watchdog sees that it goes on. What follows, sealing the copy and writing it to the caller's disk, is done by a thread of its own.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
 
 use tokio::sync::oneshot;
 
 use super::Core;
+use crate::domain::cause::Cause;
 use crate::domain::pan::Pan;
+use crate::domain::secret::SecretBytes;
 use crate::domain::time::Now;
 use crate::engine::command::{Refusal, RefusalKind, Reply};
+use crate::store::backup::BackupError;
 use crate::store::{StoreError, Walk};
 
 /// Rows of the journal that are checked in one turn; some milliseconds on a small machine.
@@ -66,6 +73,59 @@ impl Core {
         // The caller may have gone; then nobody waits.
         let _ = check.reply.send(Ok(Reply::JournalChecked(checked)));
     }
+
+    /// Makes a backup's copy, and leaves the rest to a thread.
+    pub(super) fn back_up(&mut self, passphrase: SecretBytes, to: OwnedFd, reply: Way) {
+        let busy = |text: &str| Err(Refusal::new(RefusalKind::Busy, text));
+        if self.published.terminal.active.is_some() {
+            return drop(reply.send(busy("a payment is under way; try again when it is over")));
+        }
+        if self.sealing.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return drop(reply.send(busy("a backup is being written already; wait for that")));
+        }
+        let progress = self.progress.clone();
+        let copy = match self.teller.store_mut().copy_alive(move || progress.turn()) {
+            Ok(copy) => copy,
+            Err(error) => return drop(reply.send(Err(no_backup(&error)))),
+        };
+        let sealing = std::thread::Builder::new().name("backup".into()).spawn(move || {
+            let file = File::from(to);
+            let sealed = copy.seal(&passphrase, &file).and_then(|()| file.sync_all().map_err(BackupError::Write));
+            // The caller may have gone; then nobody waits.
+            let _ = reply.send(sealed.map(|()| Reply::Done).map_err(|error| no_backup(&error)));
+        });
+        match sealing {
+            Ok(thread) => {
+                tracing::info!(POS_COMPONENT = "store", "a backup is being written");
+                self.sealing = Some(thread);
+            }
+            // The waiting caller sees that its answer is gone.
+            Err(error) => tracing::error!(POS_COMPONENT = "store", POS_EVIDENCE = %error, "no thread for the backup"),
+        }
+    }
+}
+
+/// Why there is no backup.
+fn no_backup(error: &BackupError) -> Refusal {
+    let (kind, cause) = match error {
+        BackupError::Passphrase => (RefusalKind::InvalidArgument, None),
+        BackupError::NoRoom { .. } => (RefusalKind::WrongState, Some(Cause::P02)),
+        // The caller's disk, not ours.
+        BackupError::Write(_) => (RefusalKind::WrongState, None),
+        BackupError::Store(error) => (RefusalKind::Internal, error.cause()),
+        BackupError::Memory
+        | BackupError::Random
+        | BackupError::TooLong
+        | BackupError::Read(_)
+        | BackupError::Io { .. }
+        | BackupError::NotAnArchive
+        | BackupError::TooNew
+        | BackupError::WrongPassphrase
+        | BackupError::Altered
+        | BackupError::Exists(_)
+        | BackupError::OtherKey(_) => (RefusalKind::Internal, None),
+    };
+    Refusal { kind, cause, text: error.to_string() }
 }
 
 /// A store that cannot answer.

@@ -38,6 +38,7 @@ impl Core {
             }
             Command::DenyCard { pan, note } => Ok(self.deny_card(now, &pan, &note)),
             Command::VerifyJournal => return self.check_journal(reply),
+            Command::Backup { passphrase, to } => return self.back_up(passphrase, to, reply),
             Command::LoadKeyComponent { index, custodian, component } => {
                 Ok(self.load_component(now, index, &custodian, &component))
             }

@@ -25,6 +25,8 @@ pub enum Fault {
     },
     /// The secret could not be read.
     Secret(SecretFault),
+    /// A card number in a text for the record.
+    CardNumberInNote,
     /// Entry at the keypad did not come to a good end.
     KeypadEntry,
     /// Something of the machine itself.
@@ -93,7 +95,7 @@ impl Fault {
                 ClientError::TimedOut => "TimedOut",
                 ClientError::Broken(_) => "Broken",
             },
-            Self::Amount { .. } | Self::Currency { .. } | Self::Secret(_) => "InvalidArgument",
+            Self::Amount { .. } | Self::Currency { .. } | Self::Secret(_) | Self::CardNumberInNote => "InvalidArgument",
             Self::KeypadEntry => "KeypadEntry",
             Self::Machine { .. } => "Machine",
             Self::Config(_) => "Config",
@@ -115,6 +117,9 @@ impl Fault {
                 format!("\"{given}\" is not a currency that is known here"),
             ),
             Self::Secret(fault) => secret_sentence(*fault, language).to_owned(),
+            Self::CardNumberInNote => {
+                pick(language, "说明中有卡号".to_owned(), "a card number stands in the note".to_owned())
+            }
             Self::KeypadEntry => pick(
                 language,
                 "键盘输入未完成".to_owned(),
@@ -138,6 +143,9 @@ impl Fault {
             Self::Amount { currency, .. } => return amount_remedy(*currency, language),
             Self::Currency { .. } => ("请写 ISO 4217 代码，例如 CNY", "write an ISO 4217 code such as CNY"),
             Self::Secret(fault) => secret_remedy(*fault),
+            Self::CardNumberInNote => {
+                ("请不要写卡号；交易码已足够", "leave it out; the transaction code says which payment it is")
+            }
             Self::KeypadEntry => {
                 ("请重试；密码错误或超时会结束输入", "try again; a wrong password or a time-out ends the entry")
             }

@@ -30,21 +30,22 @@ pub async fn obey(client: &Client, command: &QueueCommand, voice: Voice) -> Resu
             });
         }
         QueueCommand::Hold { code, note } => {
-            client.hold(code.as_str(), &note.text).await?;
+            client.hold(code.as_str(), note.text()?).await?;
             voice.tell(&json!({"code": code.as_str(), "forwarding": "held"}), || {
                 voice.pick(format!("{code} 已挂起"), format!("{code} is held"))
             });
         }
         QueueCommand::Resolve { code, decision, note } => {
-            client.resolve(code.as_str(), decision.as_str(), &note.text).await?;
+            client.resolve(code.as_str(), decision.as_str(), note.text()?).await?;
             voice.tell(&json!({"code": code.as_str(), "decision": decision.as_str()}), || {
                 voice.pick(format!("{code}：{decision}，已记录"), format!("{code}: {decision}, on record"))
             });
         }
         QueueCommand::Export => export(client, voice).await?,
         QueueCommand::DenyCard { note, pan_fd } => {
+            let note = note.text()?;
             let pan = obtain(Wanted::CardNumber, *pan_fd, voice.language)?;
-            client.deny_card(pan, &note.text).await?;
+            client.deny_card(pan, note).await?;
             voice.tell(&json!({"denied": true}), || {
                 voice.pick("此卡不再受理脱机交易", "this card is not accepted offline any more").to_owned()
             });

@@ -104,7 +104,7 @@ pub fn details(row: &Row, voice: Voice) -> String {
         vec![voice.pick("金额", "amount").to_owned(), money::show(number(row, "amount"), text(row, "currency"))],
     ];
     for (name, zh, en) in names {
-        if let Some(value) = row.get(name).filter(|value| **value != Value::from(0)) {
+        if let Some(value) = row.get(name).filter(|value| value.as_u64() != Some(0)) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             rows.push(vec![voice.pick(zh, en).to_owned(), value]);
         }

@@ -108,3 +108,29 @@ fn plain(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::prompt::Language;
+
+    const EN: Voice = Voice { language: Language::En, json: false };
+
+    #[test]
+    fn progress_says_how_much_is_left_and_how_long_it_may_take() {
+        let progress = |seconds_left| Event::Progress { sent: 4, left: 2, held: 1, seconds_left };
+        assert_eq!(line(&progress(Some(9)), EN), "unsent: 4 sent, 2 left, about 9 s, 1 held");
+        assert_eq!(line(&progress(None), EN), "unsent: 4 sent, 2 left, 1 held");
+        assert_eq!(object(&progress(None))["seconds_left"], Value::Null);
+        let zh = Voice { language: Language::Zh, json: false };
+        assert_eq!(line(&progress(Some(9)), zh), "未上送：已上送 4，剩余 2，约 9 秒，挂起 1");
+    }
+
+    #[test]
+    fn forwarding_says_where_it_stands_and_why() {
+        let event = Event::Forwarding { path: "/p".to_owned(), forwarding: "held".to_owned(), cause: "B01".to_owned() };
+        let said = line(&event, EN);
+        assert!(said.starts_with("/p: held until somebody decides (B01 "), "{said}");
+        assert_eq!(object(&event)["forwarding"], "held");
+    }
+}

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::list;
+use crate::app::posctl::error::Fault;
 use crate::domain::ids::TransactionCode;
 use crate::domain::offline::Resolution;
 use crate::domain::pan;
@@ -85,8 +86,16 @@ pub struct QueueListArguments {
 #[derive(Clone, Debug, Args)]
 pub struct Note {
     /// Why, for the record: 1 to 128 characters, no card number
-    #[arg(long = "note", value_name = "TEXT", value_parser = note)]
-    pub text: String,
+    #[arg(long = "note", value_name = "TEXT")]
+    text: String,
+}
+
+impl Note {
+    /// The text, unless a card number stands in it: that must not even reach the bus. Not checked while the command line is
+    /// read, since what is refused there is printed.
+    pub fn text(&self) -> Result<&str, Fault> {
+        if pan::stands_in(&self.text) { Err(Fault::CardNumberInNote) } else { Ok(&self.text) }
+    }
 }
 
 /// What must not happen while anything is unsent.
@@ -136,12 +145,4 @@ fn code(text: &str) -> Result<TransactionCode, String> {
 
 fn decision(text: &str) -> Result<Resolution, String> {
     Resolution::from_word(text).ok_or_else(|| list("a decision", Resolution::ALL.iter().map(|r| r.as_str())))
-}
-
-/// Checked here too, so that a card number does not even reach the bus.
-fn note(text: &str) -> Result<String, String> {
-    if pan::stands_in(text) {
-        return Err("a card number has no place in a note; leave it out".to_owned());
-    }
-    Ok(text.to_owned())
 }

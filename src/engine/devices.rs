@@ -51,6 +51,8 @@ impl Engine {
             return;
         }
         match device {
+            // One that is being woken takes the card up again by itself, and says so when that is in vain.
+            Device::Reader if state == DeviceState::Starting => {}
             Device::Reader => self.reader_lost(),
             Device::Keypad => {
                 let cause = self.keypad.last_cause.or(Some(Cause::H05));

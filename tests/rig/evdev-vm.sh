@@ -13,14 +13,16 @@ end() {
     exit
 }
 
-built=$(cargo test --no-run --message-format=json --test evdev_rig --bins) || end 0 1
+built=$(cargo test --no-run --message-format=json --test evdev_rig) || end 0 1
 binary=$(sed -n 's/.*"name":"evdev_rig".*"executable":"\([^"]*\)".*/\1/p' <<<"$built" | tail -n 1)
+# The shipped programs are built along with every test.
+built=$(dirname "$binary")/..
 [ -x "$binary" ] || { echo "evdev-vm: cargo named no test executable" >&2; end 0 1; }
 
 programs() {
     local program
     vm_add_binary "$binary" /bin/evdev_rig || return
-    for program in smartposd posctl smartpos-sim; do vm_add_binary "target/debug/$program" || return; done
+    for program in smartposd posctl smartpos-sim; do vm_add_binary "$built/$program" || return; done
     vm_add_binary "$(command -v dbus-daemon)" && vm_add_binary "$(command -v bash)" || return
     vm_add_file tests/demo.sh /smartposd/tests/demo.sh && vm_add_file tests/rig/in-vm.sh /smartposd/tests/rig/in-vm.sh &&
         vm_add_file tests/rig/usb-power.sh /smartposd/tests/rig/usb-power.sh &&

@@ -38,7 +38,7 @@ passed=$((passed + ran - left)) failed=$((failed + broke)) skipped=$((skipped + 
 check "demo: sign in and sell" bash tests/demo.sh
 if grep -q '^demo: approved ' "$out/log"; then grep '^demo: ' "$out/log"; fi
 
-echo "--- keypad on a real kernel input device"
+echo "--- keypad, a whole sale and USB power on a real kernel"
 if bash tests/rig/evdev-vm.sh >"$out/log" 2>&1; then :; else tail -n 40 "$out/log"; fi
 line=$(grep -E '^evdev-vm: [0-9]+ passed, [0-9]+ failed' "$out/log" | tail -n1)
 if [ -n "$line" ]; then

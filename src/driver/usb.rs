@@ -139,7 +139,9 @@ fn device(sysfs: &Path, port: &Path) -> Option<PathBuf> {
 
 /// The strongest switch that may be used.
 fn usable_switch(device: &Path) -> Result<Switch, UsbError> {
-    let port = Switch { file: device.join("port/disable"), off: "1", on: "0" };
+    // `port` is a link that goes with the device: the way back must not lead over it.
+    let port = fs::canonicalize(device.join("port")).unwrap_or_else(|_| device.join("port"));
+    let port = Switch { file: port.join("disable"), off: "1", on: "0" };
     let own = Switch { file: device.join("authorized"), off: "0", on: "1" };
     let mut problem = None;
     for switch in [port, own] {

@@ -77,6 +77,8 @@ pub struct Setup {
     pub reader_config: String,
     /// More lines for its table `[keypad]`.
     pub keypad_config: String,
+    /// A command that becomes the daemon, such as `nsenter …`; empty starts it as it is.
+    pub through: Vec<String>,
 }
 
 pub struct Rig {
@@ -183,7 +185,9 @@ impl Rig {
     /// Starts the daemon without waiting.
     pub fn launch_daemon(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
-        let mut command = Command::new(SMARTPOSD);
+        let mut words = self.setup.through.iter().map(String::as_str).chain([SMARTPOSD]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         command.arg("--config").arg(self.path("smartposd.toml")).arg("--bus").arg(&self.bus_address);
         command.env("NOTIFY_SOCKET", self.path("notify.sock")).stderr(log).stdin(Stdio::null());
         command.env("LD_PRELOAD", fake_evdev());

@@ -131,7 +131,14 @@ impl Core {
             }
             ReaderOutput::PulseReset => self.pulse_reset(),
             ReaderOutput::PowerCycle => self.switch_power(),
-            ReaderOutput::PresentAgain(failure) => self.tell_engine(now, Event::CardFailed(failure)),
+            ReaderOutput::PresentAgain(failure) => {
+                tracing::info!(
+                    POS_COMPONENT = "reader",
+                    POS_STATE = failure.as_str(),
+                    "card to be tried again: {failure}"
+                );
+                self.tell_engine(now, Event::CardFailed(failure));
+            }
             ReaderOutput::RemoveCard => {
                 tracing::info!(POS_COMPONENT = "reader", "the card that could not be used has to go first");
             }

@@ -236,6 +236,23 @@ fn a_reader_that_goes_ends_only_the_step_that_needs_it() {
 }
 
 #[test]
+fn a_reader_that_is_woken_while_a_card_is_waited_for_keeps_the_payment() {
+    let mut bench = Bench::ready();
+    let id = bench.presenting("1");
+    bench.device(Device::Reader, DeviceState::Starting, None);
+    assert_eq!(bench.state(id), AwaitingCard, "the reader machine waits for it, and says when that is in vain");
+    bench.device(Device::Reader, DeviceState::Active, None);
+    bench.event(Event::CardRead(card(true)));
+    assert_eq!(bench.state(id), AwaitingPin);
+
+    let mut bench = Bench::ready();
+    let id = bench.presenting("1");
+    bench.device(Device::Reader, DeviceState::Starting, None);
+    bench.event(Event::CardFailed(TapFailure::ReaderFailed));
+    assert_eq!(bench.ended(id), (Finished, Some(Cancelled), Some(Cause::H02)));
+}
+
+#[test]
 fn start_needs_a_reader_and_for_confirmation_a_keypad() {
     let mut bench = Bench::ready();
     bench.device(Device::Reader, DeviceState::Failed, Some(Cause::H02));

@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/.."
 bash tests/install.sh dbus gcc libc6-dev systemd libnfc-bin python3-venv python3-dbus python3-gi polkitd strace \
-    qemu-system-x86 busybox-static cpio kmod || echo "run: some packages could not be installed; what needs them is skipped" >&2
+    qemu-system-x86 busybox-static cpio kmod user-mode-linux dmsetup e2fsprogs || echo "run: some packages could not be installed; what needs them is skipped" >&2
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 passed=0 failed=0 skipped=0 failures=()
@@ -50,6 +50,17 @@ elif grep -q '^skipped: ' "$out/log"; then
     grep '^skipped: ' "$out/log"; skipped=$((skipped + 1))
 else
     failed=$((failed + 1)); failures+=("evdev-vm")
+fi
+
+echo "--- power cuts on a disk that loses what was not flushed"
+bash tests/rig/power-cuts.sh 200 >"$out/log" 2>&1
+status=$?
+if [ "$status" -eq 0 ] && grep -q '^skipped: ' "$out/log"; then
+    grep '^skipped: ' "$out/log"; skipped=$((skipped + 1))
+elif [ "$status" -eq 0 ] && grep -q '^power-cuts: [0-9]* points, 0 acknowledged commits lost, 0 databases damaged$' "$out/log"; then
+    grep '^power-cuts: ' "$out/log"; passed=$((passed + 1))
+else
+    failed=$((failed + 1)); failures+=("power-cuts"); tail -n 40 "$out/log"
 fi
 
 [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"

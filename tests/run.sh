@@ -38,19 +38,28 @@ passed=$((passed + ran - left)) failed=$((failed + broke)) skipped=$((skipped + 
 check "demo: sign in and sell" bash tests/demo.sh
 if grep -q '^demo: approved ' "$out/log"; then grep '^demo: ' "$out/log"; fi
 
+# A script that runs tests in a machine of its own and ends with "NAME: N passed, N failed".
+machine() {
+    local name=$1 line broke; shift
+    if "$@" >"$out/log" 2>&1; then :; else tail -n 40 "$out/log"; fi
+    line=$(grep -E "^$name: [0-9]+ passed, [0-9]+ failed" "$out/log" | tail -n1)
+    if [ -n "$line" ]; then
+        echo "$line"
+        passed=$((passed + $(echo "$line" | grep -oE '[0-9]+ passed' | cut -d' ' -f1)))
+        broke=$(echo "$line" | grep -oE '[0-9]+ failed' | cut -d' ' -f1)
+        failed=$((failed + broke)); [ "$broke" -eq 0 ] || failures+=("$name")
+    elif grep -q '^skipped: ' "$out/log"; then
+        grep '^skipped: ' "$out/log"; skipped=$((skipped + 1))
+    else
+        failed=$((failed + 1)); failures+=("$name")
+    fi
+}
+
 echo "--- keypad on a real kernel input device"
-if bash tests/rig/evdev-vm.sh >"$out/log" 2>&1; then :; else tail -n 40 "$out/log"; fi
-line=$(grep -E '^evdev-vm: [0-9]+ passed, [0-9]+ failed' "$out/log" | tail -n1)
-if [ -n "$line" ]; then
-    echo "$line"
-    passed=$((passed + $(echo "$line" | grep -oE '[0-9]+ passed' | cut -d' ' -f1)))
-    vm_failed=$(echo "$line" | grep -oE '[0-9]+ failed' | cut -d' ' -f1)
-    failed=$((failed + vm_failed)); [ "$vm_failed" -eq 0 ] || failures+=("evdev-vm")
-elif grep -q '^skipped: ' "$out/log"; then
-    grep '^skipped: ' "$out/log"; skipped=$((skipped + 1))
-else
-    failed=$((failed + 1)); failures+=("evdev-vm")
-fi
+machine evdev-vm bash tests/rig/evdev-vm.sh
+
+echo "--- daemon on a disk that is full or refuses writes"
+machine disk-faults bash tests/rig/disk-faults.sh
 
 echo "--- power cuts on a disk that loses what was not flushed"
 bash tests/rig/power-cuts.sh 200 >"$out/log" 2>&1

@@ -2,7 +2,6 @@
 //!
 //! `tests/rig/power-cuts.sh` runs the ignored tests here: `work` on a recording block device in User Mode Linux, then
 //! `cut_and_check` on what was recorded. The others show on this machine's own disk that the judge sees what is wrong.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop at once")]
 
 mod cuts;
 mod day;

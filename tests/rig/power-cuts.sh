@@ -21,7 +21,7 @@ fail() {
     exit 1
 }
 
-# fail_with console|result WORDS: also shows the end of that file.
+# fail_with errors|result WORDS: also shows the end of that file.
 fail_with() {
     tail -n 20 "$UML_WORK/$1" >&2
     fail "$2"
@@ -54,8 +54,7 @@ control_sources() {
 # and then by itself and at each close.
 record() {
     rm -f "$UML_WORK"/{disk,recording}
-    cp "$UML_WORK/base" "$UML_WORK/disk" && truncate -s 900M "$UML_WORK/recording" &&
-        cp "$1" "$UML_WORK/program" && cp tests/rig/power_day.py "$UML_WORK" || return
+    cp "$UML_WORK/base" "$UML_WORK/disk" && truncate -s 900M "$UML_WORK/recording" || return
     uml_run 240 "
         set -e
         export CONTROL_SYNCHRONOUS=${2:-} CONTROL_JOURNAL_MODE=${3:-} POWER_DIRECTORY=/mnt/disk/pos
@@ -63,7 +62,7 @@ record() {
         mkdir /mnt/disk
         mount -t ext4 /dev/dm-0 /mnt/disk
         mkdir /mnt/disk/pos
-        python3 /mnt/work/power_day.py lies /mnt/work/program 150-kill 320-kill 480-end
+        python3 '$PWD/tests/rig/power_day.py' lies '$1' 150-kill 320-kill 480-end
         umount /mnt/disk
         dmsetup remove --noudevsync lies" ubd0="$UML_WORK/disk" ubd1="$UML_WORK/recording"
 }
@@ -86,7 +85,7 @@ control() {
         echo "skipped: User Mode Linux with the device mapper does not come up here"
         exit 0
     fi
-    [ "$status" -eq 0 ] || fail_with console "the control's day ended with status $status"
+    [ "$status" -eq 0 ] || fail_with errors "the control's day ended with status $status"
     cut_and_check "$control_points"
     echo "power-cuts: control with synchronous=$1 journal_mode=$2: $checked points, $lost acknowledged commits lost," \
         "$damaged databases damaged"
@@ -110,7 +109,7 @@ control NORMAL WAL
 control FULL MEMORY
 [ "$damaged" -gt 0 ] || fail "the control damaged nothing, so nothing would be shown"
 
-record "$real" || fail_with console "the day was not recorded"
+record "$real" || fail_with errors "the day was not recorded"
 kept=target/rig-cache/power-cuts
 rm -rf "$kept" && mkdir "$kept"
 POWER_KEEP=$PWD/$kept cut_and_check "$points"

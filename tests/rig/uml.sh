@@ -4,12 +4,12 @@
 #   uml_new                       begin: $UML_WORK is a directory in memory, seen at /mnt/work inside, until uml_drop
 #   uml_run SECONDS COMMANDS [ubdN=FILE...]
 #                                 boot, load the device mapper modules in $UML_MODULES, run COMMANDS with bash; returns
-#                                 their status, 124 when the time is over, 125 when it never came up
-#                                 ($UML_WORK/console holds what was printed)
+#                                 their status, 124 when the time is over, 125 when it never came up;
+#                                 $UML_WORK holds their output and errors, and console with what the kernel said
 #   uml_drop                      remove the directory
 #
-# Inside, this machine's root is there read-only; /run, /tmp and /mnt are empty and in memory. /dev/ubda and so on are the
-# given files. There is no network. A kernel as an ordinary process needs neither KVM nor a kernel of our own here.
+# Inside, this machine's root is there read-only and the present directory as it is; /run, /tmp and /mnt are empty and in
+# memory; /dev/ubda and so on are the given files; there is no network. It needs no KVM: it is an ordinary process here.
 
 UML_MODULES=${UML_MODULES:-dm-mod dm-log-writes}
 
@@ -36,7 +36,7 @@ uml_drop() {
 uml_run() {
     local seconds=$1 commands=$2 status
     shift 2
-    rm -f "$UML_WORK"/{ready,status}
+    rm -f "$UML_WORK"/{ready,status,output,errors}
     cat >"$UML_WORK/init" <<INIT
 #!/bin/bash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run
@@ -44,11 +44,12 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 for place in /run /tmp /mnt; do mount -t tmpfs tmp \$place; done
 mkdir /mnt/work && mount -t hostfs -o "$UML_WORK" none /mnt/work
+mkdir -p "$PWD" && mount -t hostfs -o "$PWD" none "$PWD"
 for module in $UML_MODULES; do
     insmod "/usr/lib/uml/modules/\$(uname -r)/kernel/drivers/md/\$module.ko" || busybox poweroff -f
 done
 touch /mnt/work/ready
-bash /mnt/work/commands </dev/null 2>&1
+bash /mnt/work/commands </dev/null >/mnt/work/output 2>/mnt/work/errors
 echo \$? >/mnt/work/status
 busybox poweroff -f
 INIT

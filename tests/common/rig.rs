@@ -69,6 +69,8 @@ pub struct Setup {
     pub acquirer: Vec<String>,
     /// More arguments for `smartpos-sim reader`.
     pub reader: Vec<String>,
+    /// More arguments for `smartpos-sim keypad`.
+    pub keypad: Vec<String>,
     /// More lines for smartposd.toml, before its tables.
     pub config: String,
     /// More of the daemon's environment.
@@ -118,6 +120,7 @@ impl Rig {
         let (reader, _) = spawn_ready(reader);
         let mut keypad = Command::new(SIM);
         keypad.arg("keypad").arg("--socket").arg(at("keys.sock")).arg("--control").arg(at("keypad.sock"));
+        keypad.args(&setup.keypad);
         let (keypad, _) = spawn_ready(keypad);
         let notify = UnixDatagram::bind(at("notify.sock")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -8,7 +8,9 @@ use std::time::Duration;
 use smartpos::domain::amount::{Amount, Currency, Money};
 use smartpos::domain::cause::Cause;
 use smartpos::domain::host::{ReversalReason, ReversalRequest};
-use smartpos::domain::ids::{AuthCode, Batch, IdempotencyKey, Rrn, Stan, TerminalId, TransactionCode, TransactionId};
+use smartpos::domain::ids::{
+    AuthCode, Batch, IdempotencyKey, MerchantId, Rrn, Stan, TerminalId, TransactionCode, TransactionId,
+};
 use smartpos::domain::offline::{Forwarding, OfflineLimits, OfflineMode, OfflineMoment, OfflineSale};
 use smartpos::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use smartpos::domain::pan::Pan;
@@ -16,6 +18,7 @@ use smartpos::domain::secret::SecretBytes;
 use smartpos::domain::time::WallTime;
 use smartpos::engine::command::{Caller, ListFilter, NewTransaction};
 use smartpos::engine::record::Record;
+use smartpos::engine::settings::{ForwardSettings, Settings};
 use smartpos::engine::snapshot::TransactionView;
 use smartpos::store::Store;
 use smartpos::store::vault::Vault;
@@ -247,6 +250,30 @@ pub fn contents(store: &Store) -> String {
 pub fn copy_files(from: &Path, to: &Path) {
     for file in [database, log] {
         std::fs::copy(file(from), file(to)).unwrap();
+    }
+}
+
+/// An engine's settings.
+pub fn settings() -> Settings {
+    Settings {
+        terminal_id: TerminalId::new("99000001").unwrap(),
+        merchant_id: MerchantId::new("104110045110001").unwrap(),
+        currency: Currency::CNY,
+        max_amount: 5_000_000,
+        pin_above: 100_000,
+        operator_required: false,
+        confirm_amount: true,
+        utc_offset_minutes: 480,
+        card_wait: Duration::from_secs(60),
+        start_wait: Duration::from_secs(300),
+        keys_max_age: Duration::from_secs(86_400),
+        clock_tolerance: Duration::from_secs(300),
+        reversal_ends: vec!["25".to_owned()],
+        reversal_retries: 3,
+        offline: OfflineLimits::default(),
+        forwarding: ForwardSettings::default(),
+        boot: "boot-1".to_owned(),
+        reader_power: false,
     }
 }
 

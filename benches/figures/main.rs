@@ -39,7 +39,7 @@ fn main() {
         return minimal::run(bus, Path::new(directory)).unwrap();
     }
     let is_wanted = |names: &[&str]| arguments.is_empty() || names.iter().any(|n| arguments.iter().any(|a| a == n));
-    let mut rows = Vec::new();
+    let (before, mut rows) = (load(), Vec::new());
     let mut take = |name: &str, figure: &mut dyn FnMut() -> Figure| {
         if is_wanted(&[name]) {
             eprintln!("figures: {name}");
@@ -66,6 +66,20 @@ fn main() {
     });
     take("start", &mut start::measure);
     print!("{}", stats::table(&rows));
+    let cores = std::thread::available_parallelism().map_or(0, |n| n.get());
+    println!("\n{cores} processors ({}), load {before} at the beginning and {} at the end.", processor(), load());
+}
+
+/// How busy the machine is: processes that ran or wanted to, over the last minute.
+fn load() -> String {
+    let all = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    all.split(' ').next().unwrap_or_default().to_owned()
+}
+
+fn processor() -> String {
+    let all = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = all.lines().find_map(|l| l.strip_prefix("model name")?.split_once(": "));
+    name.map_or(std::env::consts::ARCH, |(_, name)| name.trim()).to_owned()
 }
 
 fn begin(setup: Setup) -> Result<Scene, String> {

@@ -1,0 +1,186 @@
+//! SQLite on the simulated disk: a file system registered with SQLite under a name of its own.
+//!
+//! Owns: the mapping of SQLite's calls to [`Disk`]. The unsafe code of a file system for SQLite is in the crate
+//! `sqlite-vfs`, which may be used here only. SQLite keeps what is registered until the process ends, so there is one
+//! [`Rack`] a thread, for all the disks that thread will ever need. Locks are not simulated: a terminal has one process.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::{Error, ErrorKind};
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlite_vfs::{DatabaseHandle, LockKind, OpenAccess, OpenKind, OpenOptions, RegisterError, Vfs, WalDisabled};
+
+use super::disk::{Disk, DiskError};
+
+type Slots = BTreeMap<u32, Disk>;
+
+/// Takes the disks of one thread. Not to be shared: the crate below is not made for two threads at once.
+pub struct Rack {
+    name: String,
+    slots: Arc<Mutex<Slots>>,
+    next: Cell<u32>,
+    one_thread: PhantomData<*const ()>,
+}
+
+impl Rack {
+    /// Registers itself with SQLite.
+    pub fn new() -> Result<Self, RegisterError> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("proof-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let slots = Arc::new(Mutex::new(Slots::new()));
+        sqlite_vfs::register(&name, Files(Arc::clone(&slots)), false)?;
+        Ok(Self { name, slots, next: Cell::new(0), one_thread: PhantomData })
+    }
+
+    /// SQLite's name of this file system.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Puts a disk in; its database is at the path of the slot until that is dropped.
+    pub fn insert(&self, disk: Disk) -> Slot {
+        let number = self.next.get();
+        self.next.set(number.wrapping_add(1));
+        held(&self.slots).insert(number, disk);
+        Slot { number, slots: Arc::clone(&self.slots) }
+    }
+}
+
+/// A disk's place in the rack.
+pub struct Slot {
+    number: u32,
+    slots: Arc<Mutex<Slots>>,
+}
+
+impl Slot {
+    /// Where the database is.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/{}/pos.db", self.number))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        held(&self.slots).remove(&self.number);
+    }
+}
+
+fn held(slots: &Mutex<Slots>) -> MutexGuard<'_, Slots> {
+    slots.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Files(Arc<Mutex<Slots>>);
+
+impl Files {
+    fn disk(&self, path: &str) -> Result<Disk, Error> {
+        let number = path.split('/').nth(1).and_then(|n| n.parse().ok());
+        number.and_then(|n| held(&self.0).get(&n).cloned()).ok_or_else(|| Error::from(ErrorKind::NotFound))
+    }
+}
+
+fn failed(error: DiskError) -> Error {
+    Error::from(match error {
+        DiskError::NotFound => ErrorKind::NotFound,
+        // The crate below makes SQLITE_FULL of this one.
+        DiskError::Full => ErrorKind::WriteZero,
+        DiskError::Io => ErrorKind::Other,
+    })
+}
+
+fn place(n: u64) -> Result<usize, Error> {
+    usize::try_from(n).map_err(|_| Error::from(ErrorKind::InvalidInput))
+}
+
+impl Vfs for Files {
+    type Handle = OpenFile;
+
+    fn open(&self, path: &str, opts: OpenOptions) -> Result<OpenFile, Error> {
+        let disk = self.disk(path)?;
+        let create = matches!(opts.access, OpenAccess::Create | OpenAccess::CreateNew);
+        let new = !disk.exists(path).map_err(failed)?;
+        let inode = disk.open(path, create).map_err(failed)?;
+        // As SQLite's own file system does it: the first flush of a new log or journal flushes the directory too.
+        let log = matches!(opts.kind, OpenKind::Wal | OpenKind::MainJournal | OpenKind::SuperJournal);
+        Ok(OpenFile { disk, inode, directory: new && log })
+    }
+
+    fn delete(&self, path: &str) -> Result<(), Error> {
+        self.disk(path)?.delete(path).map_err(failed)
+    }
+
+    fn exists(&self, path: &str) -> Result<bool, Error> {
+        self.disk(path)?.exists(path).map_err(failed)
+    }
+
+    fn temporary_name(&self) -> String {
+        // No query of the store spills to a file; one that did would find no disk there.
+        String::new()
+    }
+
+    fn random(&self, buffer: &mut [i8]) {
+        // SQLite asks its default file system for randomness, never this one.
+        buffer.fill(0);
+    }
+
+    fn sleep(&self, duration: Duration) -> Duration {
+        duration
+    }
+}
+
+/// A file that SQLite has open.
+pub struct OpenFile {
+    disk: Disk,
+    inode: u32,
+    /// Whether the next flush takes the directory along.
+    directory: bool,
+}
+
+impl DatabaseHandle for OpenFile {
+    type WalIndex = WalDisabled;
+
+    fn size(&self) -> Result<u64, Error> {
+        let len = self.disk.len(self.inode).map_err(failed)?;
+        u64::try_from(len).map_err(|_| Error::from(ErrorKind::InvalidData))
+    }
+
+    fn read_exact_at(&mut self, buf: &mut [u8], offset: u64) -> Result<(), Error> {
+        let count = self.disk.read(self.inode, place(offset)?, buf).map_err(failed)?;
+        if count == buf.len() { Ok(()) } else { Err(Error::from(ErrorKind::UnexpectedEof)) }
+    }
+
+    fn write_all_at(&mut self, buf: &[u8], offset: u64) -> Result<(), Error> {
+        self.disk.write(self.inode, place(offset)?, buf).map_err(failed)
+    }
+
+    fn sync(&mut self, _data_only: bool) -> Result<(), Error> {
+        self.disk.flush(self.inode, self.directory).map_err(failed)?;
+        self.directory = false;
+        Ok(())
+    }
+
+    fn set_len(&mut self, size: u64) -> Result<(), Error> {
+        self.disk.set_len(self.inode, place(size)?).map_err(failed)
+    }
+
+    fn lock(&mut self, _lock: LockKind) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    fn reserved(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    fn current_lock(&self) -> Result<LockKind, Error> {
+        Ok(LockKind::None)
+    }
+
+    fn wal_index(&self, _readonly: bool) -> Result<WalDisabled, Error> {
+        // The store holds its database exclusively, so SQLite keeps the index of the log in memory.
+        Ok(WalDisabled)
+    }
+}

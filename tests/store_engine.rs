@@ -145,6 +145,7 @@ fn card() -> Box<CardRead> {
         track2: None,
         request_tags: SecretBytes::new(vec![1]),
         reversal_tags: SecretBytes::new(vec![2]),
+        script_tags: SecretBytes::new(vec![0x95, 0x05]),
         pin_required: true,
     })
 }

@@ -50,6 +50,8 @@ pub struct CardRead {
     pub request_tags: SecretBytes,
     /// Field 55 of a reversal: 95, 9F1E, 9F10, 9F36 as present.
     pub reversal_tags: SecretBytes,
+    /// Field 55 of a script report, for the case that the issuer answers with a script: by then the card is gone.
+    pub script_tags: SecretBytes,
     /// Whether card or amount demands an online PIN.
     pub pin_required: bool,
 }

@@ -41,6 +41,8 @@ pub enum Prompt {
     Wait,
     /// Approved.
     Approved(Money),
+    /// Accepted without the host.
+    ApprovedOffline(Money),
     /// Declined, with the acquirer's words.
     Declined {
         /// Chinese.
@@ -81,6 +83,7 @@ impl Prompt {
             Self::EnterPin { .. } => "enter-pin",
             Self::Wait => "wait",
             Self::Approved(_) => "approved",
+            Self::ApprovedOffline(_) => "approved-offline",
             Self::Declined { .. } => "declined",
             Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",
@@ -104,6 +107,7 @@ impl Prompt {
             ),
             Self::Wait => ("交易处理中，请稍候".into(), "Please wait".into()),
             Self::Approved(m) => (format!("{m} 交易成功"), format!("{m}: approved")),
+            Self::ApprovedOffline(m) => (format!("{m} 脱机交易成功"), format!("{m}: approved offline")),
             Self::Declined { zh, en } => (zh.clone(), en.clone()),
             Self::Cancelled => ("交易已取消".into(), "Cancelled".into()),
             Self::Unknown => ("结果未知，正在冲正，请勿重复收款".into(), "Result unknown, being reversed".into()),

@@ -11,6 +11,7 @@ use crate::domain::ids::{TransactionCode, TransactionId};
 use crate::domain::outcome::{Outcome, TransactionState};
 use crate::domain::prompt::Prompt;
 use crate::domain::response::{Response, ResponseAction};
+use crate::domain::secret::SecretBytes;
 use crate::engine::action::Action;
 use crate::engine::answer::cause_of;
 use crate::engine::machine::Engine;
@@ -56,16 +57,24 @@ impl Engine {
         });
         let Some(view) = view else { return self.leave_line() };
         self.record(Record::Sent { view: Box::new((*view).clone()), next: self.next_stan, reversal: reversal.clone() });
+        let script_tags = card.script_tags.clone();
         let request = SaleRequest { stan, batch, money, card: *card, pin_block };
         self.act(Action::AskHost(HostRequest::Sale(Box::new(request))));
         self.tell_moved(id, old, TransactionState::Authorising);
-        self.sale = Some(Sale { id, money, confirm, step: Step::Authorising { reversal }, deadline: None });
+        self.sale = Some(Sale {
+            id,
+            money,
+            confirm,
+            offline: false,
+            step: Step::Authorising { reversal, script_tags },
+            deadline: None,
+        });
     }
 
     /// 0210 came.
     pub(super) fn sale_answered(&mut self, id: TransactionId, answer: SaleAnswer) {
-        let Some(mut reversal) = self.take_sent(id) else { return };
-        let response = answer.response;
+        let Some((mut reversal, script_tags)) = self.take_sent(id) else { return };
+        let response = answer.response.clone();
         // An approval without a good MAC is nobody's word, whatever the acquirer's profile says is due.
         if answer.mac == MacCheck::Bad || (response.approved() && answer.mac != MacCheck::Good) {
             let evidence = "the answer's MAC is wrong; it is not believed".to_owned();
@@ -73,7 +82,7 @@ impl Engine {
             return self.keys_refused(Cause::K01, "payment: the answer's MAC is wrong".to_owned());
         }
         self.book.update(id, |v| {
-            v.rrn = answer.rrn;
+            v.rrn = answer.rrn.clone();
             v.auth_code = answer.auth_code.clone();
             v.response_code = Some(response.code.clone());
             v.response_text = Some((response.zh.clone(), response.en.clone()));
@@ -84,6 +93,9 @@ impl Engine {
             reversal.auth_code = answer.auth_code;
             self.open_reversal(id, reversal, reason, Cause::B06, evidence);
         } else if response.approved() {
+            if answer.issuer_script {
+                self.script_came(id, &reversal, script_tags, &answer);
+            }
             self.conclude(id, Outcome::Approved, None, String::new());
         } else {
             self.conclude(id, Outcome::Declined, cause_of(&response), evidence);
@@ -113,23 +125,24 @@ impl Engine {
     /// No valid answer to the sale.
     pub(super) fn sale_unanswered(&mut self, id: TransactionId, failure: HostFailure) {
         match self.take_sent(id) {
-            Some(reversal) if failure.sent => {
+            Some((reversal, _)) if failure.sent => {
                 self.open_reversal(id, reversal, ReversalReason::NoAnswer, failure.cause, failure.evidence);
             }
             Some(_) => self.conclude(id, Outcome::Cancelled, Some(failure.cause), failure.evidence),
-            None => self.end_unsent(Outcome::Cancelled, Some(failure.cause), failure.evidence),
+            None => self.end_unreached(failure.cause, failure.evidence),
         }
     }
 
-    fn take_sent(&mut self, id: TransactionId) -> Option<ReversalRequest> {
+    fn take_sent(&mut self, id: TransactionId) -> Option<(ReversalRequest, SecretBytes)> {
         let sent = self.sale.take_if(|s| s.id == id && matches!(s.step, Step::Authorising { .. }))?;
         match sent.step {
-            Step::Authorising { reversal } => Some(*reversal),
+            Step::Authorising { reversal, script_tags } => Some((*reversal, script_tags)),
             Step::Preparing
             | Step::Confirming
             | Step::Presenting { .. }
             | Step::EnteringPin { .. }
-            | Step::Connecting { .. } => None,
+            | Step::Connecting { .. }
+            | Step::Storing { .. } => None,
         }
     }
 

@@ -1,9 +1,14 @@
 //! The answer to "what can be paid now", and the terminal's state as one word with one cause.
 
+use std::time::Duration;
+
 use crate::domain::cause::Cause;
+use crate::domain::offline::OfflineRefusal;
 use crate::domain::outcome::TerminalState;
+use crate::domain::time::WallTime;
 use crate::engine::devices::usable;
 use crate::engine::machine::Engine;
+use crate::engine::offline::offline_cause;
 use crate::engine::sign_in::State;
 use crate::engine::snapshot::{Capability, DeviceView};
 
@@ -54,6 +59,27 @@ impl Engine {
     /// What keeps a signed-in terminal from taking every payment, worst first.
     fn hindrance(&self) -> Option<Hindrance> {
         let hindrance = |cause, evidence: String, blocks| Some(Hindrance { cause, evidence, blocks });
+        if let Some(found) = self.device_hindrance() {
+            return Some(found);
+        }
+        if self.reversals.undecided() {
+            let evidence = format!(
+                "{} reversals have used up their tries: a supervisor decides with `posctl queue resolve`",
+                self.reversals.held()
+            );
+            return hindrance(Some(self.reversals.trouble.unwrap_or(Cause::B06)), evidence, true);
+        }
+        if let (false, Some(cause)) = (self.reversals.is_empty(), self.reversals.trouble) {
+            // A payment may start: the reversal is tried first.
+            let evidence = format!("{} reversals not acknowledged by the host", self.reversals.len());
+            return hindrance(Some(cause), evidence, false);
+        }
+        None
+    }
+
+    /// What of operator and devices keeps payments away, with the host or without.
+    fn device_hindrance(&self) -> Option<Hindrance> {
+        let hindrance = |cause, evidence: String, blocks| Some(Hindrance { cause, evidence, blocks });
         if self.settings.operator_required && self.operators.on_duty.is_none() {
             return hindrance(Some(self.operators.cause()), "no operator is signed in".to_owned(), true);
         }
@@ -75,11 +101,6 @@ impl Engine {
             let cause = self.keypad.last_cause.unwrap_or(Cause::H05);
             return hindrance(Some(cause), format!("the keypad is {keypad}"), self.settings.confirm_amount);
         }
-        if let (false, Some(cause)) = (self.reversals.is_empty(), self.reversals.trouble) {
-            // A payment may start: the reversal is tried first.
-            let evidence = format!("{} reversals not acknowledged by the host", self.reversals.len());
-            return hindrance(Some(cause), evidence, false);
-        }
         None
     }
 
@@ -89,7 +110,38 @@ impl Engine {
         if self.sign_in.clock_difference.is_some_and(|d| d.abs() > tolerance) {
             return Some(Cause::P01);
         }
-        self.notice
+        self.clock_trouble().or(self.notice)
+    }
+
+    /// Card payments without the host: off unless the acquirer allows them.
+    fn offline_row(&self) -> Capability {
+        let limits = &self.settings.offline;
+        let totals = self.forwarder.totals();
+        let device = self.device_hindrance().filter(|h| h.blocks);
+        let refusal = self.offline_refusal(None);
+        let cause = refusal.and_then(|r| self.why_refused(r)).or(device.as_ref().and_then(|h| h.cause));
+        let end = |at: Option<WallTime>, span: Duration| {
+            at.map(|t| WallTime(t.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))))
+        };
+        let ends = [end(totals.oldest, limits.oldest), end(self.sign_in.last_good, limits.sign_in)];
+        let available = refusal.is_none() && device.is_none();
+        Capability {
+            available,
+            cause,
+            refusal,
+            until: ends.into_iter().flatten().min().filter(|_| available),
+            amount_left: limits.enabled.then(|| limits.sum.saturating_sub(totals.sum).min(limits.per_sale)),
+            count_left: limits.enabled.then(|| limits.count.saturating_sub(totals.count())),
+        }
+    }
+
+    /// The cause behind an offline refusal, where one applies.
+    fn why_refused(&self, refusal: OfflineRefusal) -> Option<Cause> {
+        match refusal {
+            OfflineRefusal::Stopped if self.reversals.undecided() => self.reversals.trouble.or(Some(Cause::B06)),
+            OfflineRefusal::Stopped => self.assess().1,
+            other => offline_cause(other),
+        }
     }
 
     /// One row each way to be paid, in the order of [`crate::engine::snapshot::WAYS`].
@@ -116,8 +168,8 @@ impl Engine {
         };
         [
             row(online.is_ok(), online.err().flatten()),
-            // Offline card payments are off unless the acquirer allows them; QR needs a scanner.
-            row(false, None),
+            self.offline_row(),
+            // QR needs a scanner.
             row(false, None),
             row(true, None),
         ]

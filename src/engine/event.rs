@@ -5,6 +5,7 @@ use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
 use crate::domain::host::{HostAnswer, HostFailure};
 use crate::domain::ids::OperatorId;
+use crate::domain::offline::QueueTotals;
 use crate::domain::secret::{PinBlock, SecretBytes};
 use crate::engine::command::{Command, CommandId, Device};
 use crate::engine::record::{QueueHead, Verdict};
@@ -86,8 +87,13 @@ pub enum Event {
     HostFailed(HostFailure),
     /// The store has judged a payment that was to be accepted offline.
     OfflineJudged(Verdict),
-    /// The next payment to forward, as asked for by `LoadQueueHead`; `None`: there is none behind that one.
-    QueueHeadLoaded(Option<Box<QueueHead>>),
+    /// The next payment to forward, as asked for by `LoadQueueHead`.
+    QueueHeadLoaded {
+        /// `None`: there is none behind that one.
+        head: Option<Box<QueueHead>>,
+        /// What is unsent altogether.
+        totals: QueueTotals,
+    },
     /// The system's clock is synchronised with a time server now.
     ClockSynchronised,
     /// The key ceremony moved on, or a master key was loaded or removed.

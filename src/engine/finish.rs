@@ -15,13 +15,13 @@ use crate::engine::snapshot::TransactionView;
 impl Engine {
     /// Ends the payment in hand before anything was sent, and frees its devices.
     pub(super) fn end_unsent(&mut self, outcome: Outcome, cause: Option<Cause>, evidence: String) {
-        // Sent: it cannot be ended here.
-        let unsent = self.sale.take_if(|s| !matches!(s.step, Step::Authorising { .. }));
+        // Sent, or before the store: it cannot be ended here.
+        let unsent = self.sale.take_if(|s| !matches!(s.step, Step::Authorising { .. } | Step::Storing { .. }));
         let Some(sale) = unsent else { return };
         match sale.step {
             Step::Confirming | Step::EnteringPin { .. } => self.act(Action::StopEntry),
             Step::Presenting { .. } => self.act(Action::StopPolling),
-            Step::Preparing | Step::Connecting { .. } | Step::Authorising { .. } => {}
+            Step::Preparing | Step::Connecting { .. } | Step::Authorising { .. } | Step::Storing { .. } => {}
         }
         if let Line::Reaching { purpose, .. } = self.line
             && purpose == Purpose::Sale(sale.id)
@@ -40,7 +40,8 @@ impl Engine {
         view.evidence = evidence;
         view.finished_at = Some(self.now.wall);
         let prompt = match outcome {
-            Outcome::Approved | Outcome::ApprovedOffline => Prompt::Approved(view.money),
+            Outcome::Approved => Prompt::Approved(view.money),
+            Outcome::ApprovedOffline => Prompt::ApprovedOffline(view.money),
             Outcome::Declined => {
                 let (zh, en) = view.response_text.clone().unwrap_or(("交易被拒绝".into(), "Declined".into()));
                 Prompt::Declined { zh, en }
@@ -75,7 +76,7 @@ impl Engine {
         };
         match state {
             TransactionState::Finished => {}
-            TransactionState::Authorising | TransactionState::Reversing => {
+            TransactionState::Authorising | TransactionState::Reversing | TransactionState::Storing => {
                 let text = "the request has left; wait for the result";
                 return self.refuse(command, Refusal::new(RefusalKind::WrongState, text));
             }
@@ -83,8 +84,7 @@ impl Engine {
             | TransactionState::AwaitingConfirmation
             | TransactionState::AwaitingCard
             | TransactionState::AwaitingPin
-            | TransactionState::Connecting
-            | TransactionState::Storing => self.drop_unsent(id, "cancelled by the app"),
+            | TransactionState::Connecting => self.drop_unsent(id, "cancelled by the app"),
         }
         self.act(Action::Reply(command, Ok(Reply::Done)));
     }

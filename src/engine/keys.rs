@@ -10,7 +10,46 @@ use crate::engine::machine::Engine;
 use crate::engine::record::Record;
 use crate::engine::sign_in::State;
 
+/// What an upload brought about the keys while a payment has reader or keypad: it waits until that is over.
+pub(super) enum Deferred {
+    /// The host accepted a message under them.
+    KeysProved,
+    /// The host refused one in a way that new keys should cure.
+    KeysRefused(Cause, String),
+    /// The host refused the terminal.
+    Stopped(Cause, String),
+    /// The header's request.
+    HostAsks(ProcessingRequest),
+}
+
 impl Engine {
+    /// Does it now, or when the payment in hand is over.
+    pub(super) fn defer(&mut self, what: Deferred) {
+        if self.sale_has_devices() {
+            self.deferred.push(what);
+        } else {
+            self.catch_up(what);
+        }
+    }
+
+    /// Does what has waited for the payment to be over.
+    pub(super) fn catch_up_deferred(&mut self) {
+        if !self.deferred.is_empty() && !self.sale_has_devices() {
+            for what in std::mem::take(&mut self.deferred) {
+                self.catch_up(what);
+            }
+        }
+    }
+
+    fn catch_up(&mut self, what: Deferred) {
+        match what {
+            Deferred::KeysProved => self.sign_in.keys_proved(),
+            Deferred::KeysRefused(cause, evidence) => self.keys_refused(cause, evidence),
+            Deferred::Stopped(cause, evidence) => self.stop_sign_in(cause, evidence),
+            Deferred::HostAsks(asks) => self.host_asks(asks),
+        }
+    }
+
     /// The host refused a message in a way that new keys should cure. The second time in a row the loop stops.
     pub(super) fn keys_refused(&mut self, cause: Cause, evidence: String) {
         if self.sign_in.on_trial.is_some() {
@@ -79,8 +118,15 @@ impl Engine {
 
     /// Whether nothing is left that needs the host.
     pub(super) fn may_sign_out(&self) -> Result<(), Refusal> {
-        if !self.reversals.is_empty() {
-            let text = "a reversal has not been acknowledged by the host; it must be sent before sign-out";
+        if !self.reversals.is_empty() || !self.scripts.is_empty() {
+            let text = "a reversal has not been acknowledged by the host; it must be sent before sign-out, or given up with `posctl queue resolve`";
+            return Err(Refusal::new(RefusalKind::WrongState, text));
+        }
+        if self.forwarder.totals().count() > 0 {
+            let text = format!(
+                "{} payments accepted offline are not forwarded yet; drain the queue, or decide about them with `posctl queue resolve`",
+                self.forwarder.totals().count()
+            );
             return Err(Refusal::new(RefusalKind::WrongState, text));
         }
         if !self.sign_in.is_on() {

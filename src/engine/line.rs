@@ -1,7 +1,8 @@
 //! Who uses the line to the host: one exchange at a time, in the order the rules demand.
 //!
-//! Sign-in first, then reversals, then the payment, then errands (echo, sign-out). From the moment the customer has
-//! reader or keypad the line is that payment's alone: the working keys must not change under a PIN.
+//! Sign-in first, then script reports, then reversals, then the payment, then uploads, then errands (echo, sign-out).
+//! From the moment the customer has reader or keypad the working keys must not change: only uploads may use the line
+//! then, and only until the PIN is asked for; what they bring about the keys waits until the payment is over.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,7 +14,8 @@ use crate::engine::action::Action;
 use crate::engine::command::{CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::machine::Engine;
 use crate::engine::record::Record;
-use crate::engine::settings::{ERRAND_REPLY, LINE_WAIT, MAX_ERRANDS};
+use crate::engine::sale::Step;
+use crate::engine::settings::{ERRAND_REPLY, LINE_WAIT, MAX_ERRANDS, UPLOAD_GRACE};
 
 /// What an exchange is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub enum Purpose {
     Echo(CommandId),
     /// 0400 of this payment.
     Reversal(TransactionId),
+    /// 0220 of this payment.
+    Upload(TransactionId),
+    /// 0620 of this payment.
+    Script(TransactionId),
     /// 0200 of this payment.
     Sale(TransactionId),
 }
@@ -100,16 +106,22 @@ impl Engine {
 
     fn next_purpose(&mut self) -> Option<Purpose> {
         if self.sale_has_devices() {
-            return self.sale_ready().map(Purpose::Sale);
+            return self.sale_ready().map(Purpose::Sale).or_else(|| self.upload_meanwhile());
         }
         if self.sign_in_due() {
             return Some(Purpose::SignIn);
+        }
+        if let Some(id) = self.scripts.due(self.now.mono).filter(|_| self.sign_in.is_on()) {
+            return Some(Purpose::Script(id));
         }
         if let Some(id) = self.reversals.due(self.now.mono).filter(|_| self.sign_in.is_on()) {
             return Some(Purpose::Reversal(id));
         }
         if self.sale.is_some() {
             return None;
+        }
+        if let Some(id) = self.forwarder.ready().filter(|_| self.sign_in.is_on()) {
+            return Some(Purpose::Upload(id));
         }
         while let Some(purpose) = self.errands.queue.pop_front() {
             match purpose {
@@ -119,10 +131,29 @@ impl Engine {
                     Err(refusal) => self.answer_errand(id, Err(refusal)),
                 },
                 Purpose::Echo(_) => return Some(purpose),
-                Purpose::SignIn | Purpose::Reversal(_) | Purpose::Sale(_) => {}
+                Purpose::SignIn | Purpose::Reversal(_) | Purpose::Sale(_) | Purpose::Upload(_) | Purpose::Script(_) => {
+                }
             }
         }
         None
+    }
+
+    /// While the customer is busy with reader or keypad, uploads may go on until the PIN is asked for.
+    fn upload_meanwhile(&self) -> Option<Purpose> {
+        let early = self.sale.as_ref().is_some_and(|s| matches!(s.step, Step::Confirming | Step::Presenting { .. }));
+        let free = early && self.sign_in.is_on() && !self.reversals.block() && self.deferred.is_empty();
+        self.forwarder.ready().filter(|_| free).map(Purpose::Upload)
+    }
+
+    /// When a payment that waits for the line stops waiting for an upload.
+    pub(super) fn upload_must_end(&self) -> Option<Instant> {
+        match self.line {
+            Line::Asking { purpose: Purpose::Upload(_), since, .. } if self.sale_ready().is_some() => {
+                Some(since.after(UPLOAD_GRACE))
+            }
+            Line::Reaching { purpose: Purpose::Upload(_), .. } if self.sale_ready().is_some() => Some(self.now.mono),
+            Line::Idle | Line::Reaching { .. } | Line::Asking { .. } => None,
+        }
     }
 
     /// Takes an exchange for a caller into the queue.
@@ -174,6 +205,8 @@ impl Engine {
             Purpose::Echo(_) => self.act(Action::AskHost(HostRequest::Echo { batch: self.batch })),
             Purpose::Reversal(id) => self.send_reversal(id),
             Purpose::Sale(id) => self.send_sale(id),
+            Purpose::Upload(id) => self.send_upload(id),
+            Purpose::Script(id) => self.send_script(id),
         }
     }
 
@@ -193,6 +226,9 @@ impl Engine {
             (Purpose::Reversal(id), HostAnswer::Reversal { response, mac, asks }) => {
                 self.reversal_answered(id, &response, mac, asks);
             }
+            (Purpose::Upload(_), HostAnswer::OfflineSale(answer)) => self.upload_answered(answer),
+            // Sent once, whatever comes.
+            (Purpose::Script(_), HostAnswer::ScriptReport(_)) => {}
             (Purpose::SignOut(id), HostAnswer::SignOut(_)) => self.signed_out(id),
             (Purpose::Echo(id), HostAnswer::Echo(_)) => {
                 let milliseconds = u64::try_from(self.now.mono.since(since).as_millis()).unwrap_or(u64::MAX);
@@ -218,7 +254,14 @@ impl Engine {
         match purpose {
             Purpose::SignIn => self.sign_in_failed(failure),
             Purpose::Sale(id) => self.sale_unanswered(id, failure),
-            Purpose::Reversal(_) => self.reversal_unanswered(failure),
+            Purpose::Reversal(id) => self.reversal_unanswered(id, failure),
+            Purpose::Upload(_) => self.upload_unanswered(&failure),
+            Purpose::Script(_) if failure.sent => {}
+            Purpose::Script(_) => {
+                self.script_unsent();
+                let evidence = format!("a script report must be sent first: {}", failure.evidence);
+                self.end_preparing(failure.cause, evidence);
+            }
             Purpose::SignOut(id) => self.signed_out(id),
             Purpose::Echo(id) => {
                 let kind = if failure.sent { RefusalKind::HostTimeout } else { RefusalKind::HostUnreachable };
@@ -230,6 +273,9 @@ impl Engine {
     /// Ends an exchange that the host machine has lost, and the patience of callers.
     pub(super) fn expire_line(&mut self) {
         let now = self.now.mono;
+        if self.upload_must_end().is_some_and(|t| t <= now) {
+            self.upload_gives_way();
+        }
         if self.line.deadline().is_some_and(|t| t <= now) {
             let sent = matches!(self.line, Line::Asking { .. });
             let evidence = "the exchange with the host did not end in time".to_owned();

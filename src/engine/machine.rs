@@ -9,19 +9,23 @@ use crate::domain::prompt::Prompt;
 use crate::domain::time::{Instant, Now, WallTime};
 use crate::engine::action::Action;
 use crate::engine::book::Book;
+use crate::engine::clock::Clock;
 use crate::engine::command::{Command, CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::devices::{absent, shown};
 use crate::engine::event::Event;
+use crate::engine::forward::Forwarder;
 use crate::engine::jitter::Jitter;
+use crate::engine::keys::Deferred;
 use crate::engine::line::{Errands, Line, Purpose};
 use crate::engine::operator::Operators;
 use crate::engine::record::{Record, Recovered};
 use crate::engine::reversal::Reversals;
 use crate::engine::sale::Sale;
+use crate::engine::script::Scripts;
 use crate::engine::settings::Settings;
 use crate::engine::sign_in::SignIn;
 use crate::engine::signal::Signal;
-use crate::engine::snapshot::{DeviceView, KeysView, QueueView, Snapshot, TerminalView, TransactionView};
+use crate::engine::snapshot::{DeviceView, KeysView, Snapshot, TerminalView, TransactionView};
 
 /// One thing the core loop has to do. All records in the queue are committed before any action is released.
 pub enum Output {
@@ -42,7 +46,12 @@ pub struct Engine {
     pub(super) line: Line,
     pub(super) errands: Errands,
     pub(super) sale: Option<Sale>,
+    pub(super) scripts: Scripts,
     pub(super) reversals: Reversals,
+    pub(super) forwarder: Forwarder,
+    pub(super) clock: Clock,
+    /// What uploads brought about the keys while a payment had reader or keypad.
+    pub(super) deferred: Vec<Deferred>,
     pub(super) book: Book,
     pub(super) operators: Operators,
     pub(super) reader: DeviceView,
@@ -69,7 +78,11 @@ impl Engine {
             line: Line::Idle,
             errands: Errands::default(),
             sale: None,
+            scripts: Scripts::recovered(stored.scripts, now.mono),
             reversals: Reversals::recovered(stored.reversals, now.mono),
+            forwarder: Forwarder::recovered(stored.queue, now.mono),
+            clock: Clock::new(settings.boot.clone(), stored.clock),
+            deferred: Vec::new(),
             book: Book::default(),
             operators: Operators::new(stored.operators, stored.on_duty),
             reader: absent(),
@@ -158,7 +171,9 @@ impl Engine {
             Event::KeysChanged { master_check, pending_component, asking_component } => {
                 self.keys_changed(master_check, pending_component, asking_component);
             }
-            Event::OfflineJudged(_) | Event::QueueHeadLoaded(_) | Event::ClockSynchronised => {}
+            Event::OfflineJudged(verdict) => self.offline_judged(verdict),
+            Event::QueueHeadLoaded { head, totals } => self.queue_head_loaded(head, totals),
+            Event::ClockSynchronised => self.clock_synchronised(),
             Event::StorageChanged { fault } => self.storage_changed(fault),
         }
         // The event counts even where its deadline has just passed: an answer is an answer.
@@ -186,11 +201,13 @@ impl Engine {
     /// When `expire` wants to be called next.
     pub fn deadline(&self) -> Option<Instant> {
         // A sign-in or reversal that is due but waits for the line is woken by the line, not by the clock.
-        let due = [self.sign_in.due_at(), self.reversals.deadline()];
+        let forwarder = self.forwarder.deadline().filter(|_| self.sign_in.is_on());
+        let due = [self.sign_in.due_at(), self.reversals.deadline(), self.scripts.deadline(), forwarder];
         let waits = due.into_iter().flatten().filter(|t| *t > self.now.mono);
         let others = [
             self.sign_in.patience(),
             self.line.deadline(),
+            self.upload_must_end(),
             self.errands.deadline(),
             self.sale.as_ref().and_then(|s| s.deadline),
             self.operators.deadline(),
@@ -225,7 +242,7 @@ impl Engine {
                 operator: self.operators.on_duty.clone(),
                 supervisor_set: self.operators.supervisor_set(),
                 active: self.sale.as_ref().map(|s| s.id),
-                active_owner: None,
+                active_owner: self.active_owner(),
                 prompt: self.prompt.clone(),
                 next_sign_in: self.next_sign_in(),
                 signed_in_at: self.sign_in.last_good,
@@ -237,9 +254,21 @@ impl Engine {
             capabilities: self.capabilities(),
             keys: self.keys.clone(),
             open_reversals: u32::try_from(self.reversals.len()).unwrap_or(u32::MAX),
-            held_reversals: 0,
-            queue: QueueView::default(),
+            held_reversals: u32::try_from(self.reversals.held()).unwrap_or(u32::MAX),
+            queue: self.queue_view(),
         }
+    }
+
+    /// Whose payment has reader and keypad, for people.
+    pub(super) fn active_owner(&self) -> Option<String> {
+        let view = self.sale.as_ref().and_then(|s| self.book.get(s.id))?;
+        Some(format!("uid {}", view.owner.uid))
+    }
+
+    /// Has the queue counted and its head read again.
+    pub(super) fn count_queue_anew(&mut self) {
+        self.forwarder.look_again(self.now.mono);
+        self.act(Action::LoadQueueHead { after: None });
     }
 
     fn next_sign_in(&self) -> Option<WallTime> {
@@ -249,8 +278,10 @@ impl Engine {
     }
 
     fn settle(&mut self) {
+        self.catch_up_deferred();
         self.renew_old_keys();
         self.begin_if_prepared();
+        self.forward_if_due();
         self.next_on_line();
         let (new, cause) = self.assess();
         let old = self.told;
@@ -288,7 +319,11 @@ impl Engine {
                 self.act(Action::Reply(id, Ok(Reply::Done)));
             }
             // The core answers these from the store and the key ceremony; here they would be a wiring fault.
-            Command::Drain | Command::Hold { .. } | Command::Resolve { .. } => {}
+            Command::Drain => self.drain_asked(id),
+            Command::Hold { caller, note, .. } => self.hold_asked(id, &caller, &note, stored.map(|s| s.0)),
+            Command::Resolve { caller, decision, note, .. } => {
+                self.resolve_asked(id, &caller, decision, &note, stored.map(|s| s.0));
+            }
             Command::List(_)
             | Command::ListQueue(_)
             | Command::DenyCard { .. }

@@ -1,10 +1,17 @@
 //! Reversals: kept until the host acknowledges, sent in trace order before the next sale, never dropped.
+//!
+//! ```text
+//! due    → held      its tries are used up: a person is asked, it is tried on
+//! held   → waived    a supervisor lets new payments start
+//! any    → closed    the host acknowledged, or a supervisor gave it up, on record
+//! ```
 
 use std::collections::VecDeque;
 
 use crate::domain::cause::Cause;
 use crate::domain::host::{HostFailure, HostRequest, MacCheck, ProcessingRequest, ReversalRequest};
 use crate::domain::ids::TransactionId;
+use crate::domain::offline::ReversalStanding;
 use crate::domain::outcome::{Outcome, TransactionState};
 use crate::domain::prompt::Prompt;
 use crate::domain::response::Response;
@@ -18,7 +25,11 @@ use crate::engine::settings::REVERSAL_BACKOFF;
 struct Pending {
     id: TransactionId,
     request: ReversalRequest,
+    /// Tries without an end, over restarts.
     attempts: u32,
+    /// Failures in a row, for the back-off.
+    failures: u32,
+    standing: ReversalStanding,
     next_at: Instant,
 }
 
@@ -26,20 +37,32 @@ struct Pending {
 #[derive(Default)]
 pub struct Reversals {
     queue: VecDeque<Pending>,
-    /// What went wrong with the first one last.
+    /// What went wrong last.
     pub trouble: Option<Cause>,
 }
 
 impl Reversals {
     /// As the store has them; all are due.
     pub fn recovered(stored: Vec<OpenReversal>, now: Instant) -> Self {
-        let queue = stored.into_iter().map(|r| Pending { id: r.id, request: r.request, attempts: 0, next_at: now });
-        Self { queue: queue.collect(), trouble: None }
+        let pending = |r: OpenReversal| Pending {
+            id: r.id,
+            request: r.request,
+            attempts: r.attempts,
+            failures: 0,
+            standing: r.standing,
+            next_at: now,
+        };
+        Self { queue: stored.into_iter().map(pending).collect(), trouble: None }
     }
 
-    /// Whether nothing is open.
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+    /// Whether one keeps new online payments away.
+    pub fn block(&self) -> bool {
+        self.queue.iter().any(|p| p.standing != ReversalStanding::Waived)
+    }
+
+    /// Whether one has used up its tries and no supervisor has decided yet: nothing new is taken then, offline either.
+    pub fn undecided(&self) -> bool {
+        self.queue.iter().any(|p| p.standing == ReversalStanding::Held)
     }
 
     /// How many are open.
@@ -47,61 +70,92 @@ impl Reversals {
         self.queue.len()
     }
 
+    /// Whether nothing is open.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// How many have used up their tries.
+    pub fn held(&self) -> usize {
+        self.queue.iter().filter(|p| p.standing != ReversalStanding::Due).count()
+    }
+
     /// Whether this payment's is open.
     pub fn holds(&self, id: TransactionId) -> bool {
-        self.queue.iter().any(|p| p.id == id)
+        self.find(id).is_some()
+    }
+
+    /// Where this payment's stands.
+    pub fn standing(&self, id: TransactionId) -> Option<ReversalStanding> {
+        self.find(id).map(|p| p.standing)
     }
 
     /// One more.
     pub fn push(&mut self, id: TransactionId, request: ReversalRequest, now: Instant) {
-        self.queue.push_back(Pending { id, request, attempts: 0, next_at: now });
+        let standing = ReversalStanding::Due;
+        self.queue.push_back(Pending { id, request, attempts: 0, failures: 0, standing, next_at: now });
     }
 
-    /// The first, if its time has come.
+    /// In trace order: none before the one ahead of it, except behind those that a supervisor has set aside.
+    fn in_turn(&self) -> impl Iterator<Item = &Pending> {
+        let first = self.queue.iter().position(|p| p.standing != ReversalStanding::Waived);
+        let last = first.unwrap_or(self.queue.len());
+        self.queue.iter().enumerate().filter(move |(n, _)| *n <= last).map(|(_, p)| p)
+    }
+
+    /// The first whose time has come.
     pub fn due(&self, now: Instant) -> Option<TransactionId> {
-        self.queue.front().filter(|p| p.next_at <= now).map(|p| p.id)
+        self.in_turn().find(|p| p.next_at <= now).map(|p| p.id)
     }
 
-    /// When the first is to be tried.
+    /// When the next is to be tried.
     pub fn deadline(&self) -> Option<Instant> {
-        self.queue.front().map(|p| p.next_at)
+        self.in_turn().map(|p| p.next_at).min()
     }
 
-    /// Tries at once: a payment waits, or the keys are new.
+    /// Tries at once: a payment waits, the keys are new, or a person asks.
     pub fn hurry(&mut self, now: Instant) {
-        if let Some(first) = self.queue.front_mut() {
+        if let Some(first) = self.queue.iter_mut().find(|p| p.standing != ReversalStanding::Waived) {
             first.next_at = now;
         }
     }
 
-    fn front(&self, id: TransactionId) -> Option<&ReversalRequest> {
-        self.queue.front().filter(|p| p.id == id).map(|p| &p.request)
-    }
-
-    fn postpone(&mut self, at: Instant, cause: Cause) {
-        self.trouble = Some(cause);
-        if let Some(first) = self.queue.front_mut() {
-            first.attempts = first.attempts.saturating_add(1);
-            first.next_at = at;
+    /// Tries this one as soon as its turn comes.
+    pub fn retry(&mut self, id: TransactionId, now: Instant) {
+        if let Some(pending) = self.find_mut(id) {
+            pending.next_at = now;
         }
     }
 
-    fn attempts(&self) -> u32 {
-        self.queue.front().map_or(0, |p| p.attempts)
+    /// Changes where one stands; says how often it was tried.
+    pub fn stand(&mut self, id: TransactionId, standing: ReversalStanding) -> u32 {
+        self.find_mut(id).map_or(0, |pending| {
+            pending.standing = standing;
+            pending.attempts
+        })
     }
 
-    fn close(&mut self, id: TransactionId) {
+    /// Takes one away: acknowledged, or given up by a person.
+    pub fn close(&mut self, id: TransactionId) {
         self.trouble = None;
         self.queue.retain(|p| p.id != id);
+    }
+
+    fn find(&self, id: TransactionId) -> Option<&Pending> {
+        self.queue.iter().find(|p| p.id == id)
+    }
+
+    fn find_mut(&mut self, id: TransactionId) -> Option<&mut Pending> {
+        self.queue.iter_mut().find(|p| p.id == id)
     }
 }
 
 impl Engine {
     /// The line stands: send the first reversal.
     pub(super) fn send_reversal(&mut self, id: TransactionId) {
-        match self.reversals.front(id) {
-            Some(request) => {
-                let request = Box::new(request.clone());
+        match self.reversals.find(id) {
+            Some(pending) => {
+                let request = Box::new(pending.request.clone());
                 self.act(Action::AskHost(HostRequest::Reversal(request)));
             }
             None => self.leave_line(),
@@ -118,7 +172,7 @@ impl Engine {
     ) {
         if mac == MacCheck::Bad || response.code == "A0" {
             // Not the host's last word: new keys, then the same reversal with a new MAC.
-            self.postpone_reversal(Cause::K01);
+            self.reversal_tried(id, Cause::K01);
             let what = if mac == MacCheck::Bad { "the answer's MAC is wrong" } else { "the host answered A0" };
             return self.keys_refused(Cause::K01, format!("reversal: {what}"));
         }
@@ -127,7 +181,7 @@ impl Engine {
             self.reversal_done(id, response);
         } else {
             let cause = cause_of(response).unwrap_or(Cause::B01);
-            self.postpone_reversal(cause);
+            self.reversal_tried(id, cause);
             self.end_preparing(cause, format!("the open reversal was answered with {}", response.code));
         }
         self.host_asks(asks);
@@ -148,15 +202,38 @@ impl Engine {
         }
     }
 
-    /// No answer to the reversal: it stays.
-    pub(super) fn reversal_unanswered(&mut self, failure: HostFailure) {
-        self.postpone_reversal(failure.cause);
+    /// No answer to the reversal: it stays. Only what may have left counts as a try.
+    pub(super) fn reversal_unanswered(&mut self, id: TransactionId, failure: HostFailure) {
+        if failure.sent {
+            self.reversal_tried(id, failure.cause);
+        } else {
+            self.postpone_reversal(id, failure.cause);
+        }
         let evidence = format!("an open reversal must be acknowledged first: {}", failure.evidence);
         self.end_preparing(failure.cause, evidence);
     }
 
-    fn postpone_reversal(&mut self, cause: Cause) {
-        let wait = self.jitter.back_off(self.reversals.attempts(), REVERSAL_BACKOFF);
-        self.reversals.postpone(self.now.mono.after(wait), cause);
+    /// One more try without an end. After the last a person is asked; it is never dropped.
+    fn reversal_tried(&mut self, id: TransactionId, cause: Cause) {
+        let retries = self.settings.reversal_retries;
+        let Some(pending) = self.reversals.find_mut(id) else { return };
+        pending.attempts = pending.attempts.saturating_add(1);
+        if pending.attempts > retries && pending.standing == ReversalStanding::Due {
+            pending.standing = ReversalStanding::Held;
+        }
+        let (attempts, standing) = (pending.attempts, pending.standing);
+        self.record(Record::ReversalTried { id, attempts, standing });
+        self.book.update(id, |v| v.attempts = attempts);
+        self.postpone_reversal(id, cause);
+    }
+
+    fn postpone_reversal(&mut self, id: TransactionId, cause: Cause) {
+        self.reversals.trouble = Some(cause);
+        let failures = self.reversals.find(id).map_or(0, |p| p.failures);
+        let at = self.now.mono.after(self.jitter.back_off(failures, REVERSAL_BACKOFF));
+        if let Some(pending) = self.reversals.find_mut(id) {
+            pending.failures = failures.saturating_add(1);
+            pending.next_at = at;
+        }
     }
 }

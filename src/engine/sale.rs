@@ -11,16 +11,19 @@
 //! connecting            → awaiting-card            the same without confirmation
 //! connecting            → authorising              the line stands: trace, reversal and request on disk, then sent
 //! connecting            → finished                 host not reached, cancelled, client gone: nothing was sent
+//! connecting            → storing                  host not reached after the card was read, the app allows offline
 //! awaiting-confirmation → awaiting-card            OK
 //! awaiting-confirmation → finished                 cancelled, time-out, keypad gone, reader gone, client gone
 //! awaiting-card         → awaiting-pin             card read, PIN wanted
 //! awaiting-card         → connecting               card read, no PIN
+//! awaiting-card         → storing                  card read, no host: trace and card data go to disk with every limit
 //! awaiting-card         → finished                 card refused or not shown, reader gone, cancelled, client gone
 //! awaiting-pin          → connecting               PIN in, or bypassed
 //! awaiting-pin          → finished                 cancelled, time-out, keypad gone, client gone
 //! authorising           → finished                 answered, or certainly not sent
 //! authorising           → reversing                no valid answer, or an answer that is not to stand
-//! reversing             → finished                 the host acknowledged the reversal
+//! storing               → finished                 stored and approved offline, or a limit stood in the way
+//! reversing             → finished                 the host acknowledged the reversal, or a supervisor gave it up
 //! ```
 //! The reversal is committed with the request before its first byte leaves, so every power cut after that is covered.
 
@@ -29,16 +32,19 @@ use crate::domain::card::{CardRead, TapFailure, TapRequest};
 use crate::domain::cause::Cause;
 use crate::domain::host::ReversalRequest;
 use crate::domain::ids::TransactionId;
+use crate::domain::offline::OfflineMode;
 use crate::domain::outcome::{Outcome, TransactionState};
 use crate::domain::prompt::Prompt;
-use crate::domain::secret::PinBlock;
+use crate::domain::secret::{PinBlock, SecretBytes};
 use crate::domain::time::Instant;
 use crate::engine::action::Action;
 use crate::engine::command::{Caller, CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::devices::usable;
 use crate::engine::line::{Line, Purpose};
 use crate::engine::machine::Engine;
+use crate::engine::offline::leaves_offline;
 use crate::engine::settings::{ENTRY_WAIT, MAX_CARD_TRIES, PREPARE_WAIT};
+use crate::engine::snapshot::TransactionView;
 
 /// How far the payment in hand has come. What has been read travels with the step and is wiped with it.
 pub enum Step {
@@ -67,6 +73,13 @@ pub enum Step {
     Authorising {
         /// What takes it back.
         reversal: Box<ReversalRequest>,
+        /// For a report, should the issuer answer with a script.
+        script_tags: SecretBytes,
+    },
+    /// The store judges whether it may be accepted offline.
+    Storing {
+        /// As it is if it may.
+        view: Box<TransactionView>,
     },
 }
 
@@ -78,45 +91,56 @@ pub struct Sale {
     pub money: Money,
     /// Whether the customer confirms the amount.
     pub confirm: bool,
+    /// Whether it goes on without the host.
+    pub offline: bool,
     /// How far.
     pub step: Step,
     /// Until when this step may take; devices have their own shorter ones. Once sent, the line has it.
     pub deadline: Option<Instant>,
 }
 
+/// A payment that may start.
+struct Start {
+    money: Money,
+    confirm: bool,
+    offline: bool,
+}
+
 impl Engine {
     /// `Start`. A terminal that is not signed in does not refuse: the payment waits for the sign-in it triggers.
     pub(super) fn start_asked(&mut self, command: CommandId, caller: &Caller, id: TransactionId) {
-        let (money, confirm) = match self.may_start(caller, id) {
+        let Start { money, confirm, offline } = match self.may_start(caller, id) {
             Ok(found) => found,
             Err(refusal) => return self.refuse(command, refusal),
         };
         self.book.adopt(id, caller);
         self.act(Action::Reply(command, Ok(Reply::Done)));
         let deadline = Some(self.now.mono.after(PREPARE_WAIT));
-        self.sale = Some(Sale { id, money, confirm, step: Step::Preparing, deadline });
-        if self.prepared() {
+        self.sale = Some(Sale { id, money, confirm, offline, step: Step::Preparing, deadline });
+        if offline || self.prepared() {
             return self.begin();
         }
         self.move_to(id, TransactionState::Connecting);
         self.prompt(Prompt::Wait);
+        self.scripts.hurry(self.now.mono);
         self.reversals.hurry(self.now.mono);
         self.hurry_sign_in();
     }
 
-    fn may_start(&self, caller: &Caller, id: TransactionId) -> Result<(Money, bool), Refusal> {
+    fn may_start(&self, caller: &Caller, id: TransactionId) -> Result<Start, Refusal> {
         let view = self.book.owned(caller, id)?;
         if view.state != TransactionState::Created {
             let text = format!("this payment is {}; only a created one can be started", view.state);
             return Err(Refusal::new(RefusalKind::WrongState, text));
         }
         if self.sale.is_some() {
-            return Err(Refusal::new(RefusalKind::Busy, "another payment is under way"));
+            let owner = self.active_owner().unwrap_or_default();
+            return Err(Refusal::new(RefusalKind::Busy, format!("another payment is under way, of {owner}")));
         }
         if self.keypad_taken() {
             return Err(Refusal::new(RefusalKind::Busy, "the keypad is in use; try again when the entry is over"));
         }
-        self.may_trade()?;
+        let offline = self.may_trade(view.mode, view.money)?;
         if let Some(holder) = &self.reader.inhibited_by {
             let text = format!("the card reader is inhibited by {holder}");
             return Err(Refusal::new(RefusalKind::ReaderUnavailable, text));
@@ -132,11 +156,12 @@ impl Engine {
             let text = format!("the keypad is {}; the amount cannot be confirmed", self.keypad.state);
             return Err(Refusal::because(RefusalKind::WrongState, Cause::H05, text));
         }
-        Ok((view.money, confirm))
+        Ok(Start { money: view.money, confirm, offline })
     }
 
-    /// Whether a card payment could be sent to the host, now or after a sign-in that needs nobody.
-    fn may_trade(&self) -> Result<(), Refusal> {
+    /// Whether a card payment could be sent to the host, now or after a sign-in that needs nobody (`false`), or must do
+    /// without it (`true`).
+    fn may_trade(&self, mode: OfflineMode, money: Money) -> Result<bool, Refusal> {
         if let Some(fault) = &self.storage_fault {
             let text = format!("storage fault, no payment is safe: {fault}");
             return Err(Refusal::because(RefusalKind::WrongState, Cause::P02, text));
@@ -145,9 +170,12 @@ impl Engine {
             let text = "no operator is signed in; use `posctl operator sign-in`";
             return Err(Refusal::because(RefusalKind::NotSignedIn, Cause::O03, text));
         }
-        match self.sign_in_hopeless() {
-            None => Ok(()),
-            Some(cause) => {
+        let refused = || self.offline_start_refused(money);
+        match (self.sign_in_hopeless(), mode) {
+            (_, OfflineMode::OfflineOnly) => refused().map_or(Ok(true), Err),
+            (None, OfflineMode::OnlineOnly | OfflineMode::PreferOnline) => Ok(false),
+            (Some(cause), OfflineMode::PreferOnline) if leaves_offline(cause) && refused().is_none() => Ok(true),
+            (Some(cause), OfflineMode::OnlineOnly | OfflineMode::PreferOnline) => {
                 let text = format!("the terminal cannot sign in with the host by itself: {}", self.sign_in.evidence);
                 Err(Refusal::because(RefusalKind::NotSignedIn, cause, text))
             }
@@ -157,10 +185,17 @@ impl Engine {
     /// Signed in, nothing to reverse, and no exchange under way that could change the keys.
     fn prepared(&self) -> bool {
         let line = match self.line.purpose() {
-            None | Some(Purpose::Echo(_)) => true,
-            Some(Purpose::SignIn | Purpose::SignOut(_) | Purpose::Reversal(_) | Purpose::Sale(_)) => false,
+            None | Some(Purpose::Echo(_) | Purpose::Upload(_)) => true,
+            Some(
+                Purpose::SignIn | Purpose::SignOut(_) | Purpose::Reversal(_) | Purpose::Sale(_) | Purpose::Script(_),
+            ) => false,
         };
-        line && self.sign_in.is_on() && self.reversals.is_empty() && self.storage_fault.is_none()
+        line && self.sign_in.is_on() && self.nothing_first() && self.storage_fault.is_none()
+    }
+
+    /// Nothing that has to be sent before the next payment.
+    fn nothing_first(&self) -> bool {
+        self.scripts.is_empty() && !self.reversals.block()
     }
 
     /// Lets a payment that waited for the terminal go on.
@@ -170,7 +205,7 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         let Some(sale) = &mut self.sale else { return };
         if !sale.confirm {
             return self.present_card();
@@ -215,13 +250,16 @@ impl Engine {
 
     /// A card was read completely.
     pub(super) fn card_read(&mut self, card: Box<CardRead>) {
-        let Some(Sale { id, step: Step::Presenting { .. }, .. }) = self.sale else { return };
+        let Some(Sale { id, offline, step: Step::Presenting { .. }, .. }) = self.sale else { return };
         let masked = card.pan.masked();
         let scheme = card.scheme.as_str().to_owned();
         self.book.update(id, |v| {
             v.masked_pan = Some(masked);
             v.scheme = Some(scheme);
         });
+        if offline {
+            return self.store_offline(card);
+        }
         if !card.pin_required {
             return self.connect(card, None);
         }
@@ -236,7 +274,7 @@ impl Engine {
         self.act(Action::AskPin { pan });
     }
 
-    fn step_to(&mut self, step: Step, deadline: Option<Instant>, state: TransactionState) {
+    pub(super) fn step_to(&mut self, step: Step, deadline: Option<Instant>, state: TransactionState) {
         if let Some(sale) = &mut self.sale {
             sale.step = step;
             sale.deadline = deadline;
@@ -294,9 +332,7 @@ impl Engine {
     /// The payment that waits for the line.
     pub(super) fn sale_ready(&self) -> Option<TransactionId> {
         match &self.sale {
-            Some(Sale { id, step: Step::Connecting { .. }, .. })
-                if self.sign_in.is_on() && self.reversals.is_empty() =>
-            {
+            Some(Sale { id, step: Step::Connecting { .. }, .. }) if self.sign_in.is_on() && self.nothing_first() => {
                 Some(*id)
             }
             _ => None,
@@ -318,9 +354,9 @@ impl Engine {
             Step::Presenting { .. } => self.card_failed(TapFailure::NoCard),
             Step::Connecting { .. } => {
                 let evidence = "the line to the host did not become free in time".to_owned();
-                self.end_unsent(Outcome::Cancelled, Some(Cause::B06), evidence);
+                self.end_unreached(Cause::B06, evidence);
             }
-            Step::Authorising { .. } => {}
+            Step::Authorising { .. } | Step::Storing { .. } => {}
         }
     }
 
@@ -333,9 +369,16 @@ impl Engine {
         if self.sign_in.evidence.is_empty() { what.to_owned() } else { format!("{what}: {}", self.sign_in.evidence) }
     }
 
-    /// A payment that waited for sign-in or reversal cannot go on; nothing of it has been sent.
+    /// A payment that waited for sign-in or reversal cannot go on online; nothing of it has been sent.
     pub(super) fn end_preparing(&mut self, cause: Cause, evidence: String) {
         if matches!(&self.sale, Some(Sale { step: Step::Preparing, .. })) {
+            self.end_unreached(cause, evidence);
+        }
+    }
+
+    /// The host could not be asked: the payment goes offline if its app allows that and the rules do, or ends.
+    pub(super) fn end_unreached(&mut self, cause: Cause, evidence: String) {
+        if !self.goes_offline(cause, &evidence) {
             self.end_unsent(Outcome::Cancelled, Some(cause), evidence);
         }
     }

@@ -92,6 +92,14 @@ pub const SIGN_IN_BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Durat
 pub const REFUSED_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
 /// Waits between attempts at a reversal.
 pub const REVERSAL_BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+/// Waits between passes of the forwarder that did not come through.
+pub const FORWARD_BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+/// A payment that wants the line waits so long for an upload that is under way.
+pub const UPLOAD_GRACE: Duration = Duration::from_secs(2);
+/// Progress of a drain is told at most so often.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// Payments whose temporary refusals are counted at once.
+pub const MAX_REFUSALS: usize = 1024;
 /// Payments a uid may have created and not finished.
 pub const MAX_UNFINISHED: usize = 16;
 /// Payments with an object on the bus; above it the oldest finished one goes (the store keeps it).

@@ -33,6 +33,7 @@ use crate::engine::answer::cause_of;
 use crate::engine::command::{CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::machine::Engine;
 use crate::engine::record::Record;
+use crate::engine::sale::{Sale, Step};
 use crate::engine::settings::{MAX_WAITING, REFUSED_BACKOFF, SIGN_IN_BACKOFF, SIGN_IN_REPLY};
 
 /// Where the sign-in stands.
@@ -239,6 +240,15 @@ impl Engine {
         self.retry_sign_in(SIGN_IN_BACKOFF, failure.cause);
         let kind = if failure.sent { RefusalKind::HostTimeout } else { RefusalKind::HostUnreachable };
         self.answer_waiting(kind, Some(failure.cause));
+        self.sale_need_not_wait(failure.cause);
+    }
+
+    /// A payment that waits for a sign-in that has just failed goes offline, if it may; else it waits for the next try.
+    fn sale_need_not_wait(&mut self, cause: Cause) {
+        if matches!(&self.sale, Some(Sale { step: Step::Preparing, .. })) {
+            let evidence = self.sign_in.evidence.clone();
+            self.goes_offline(cause, &evidence);
+        }
     }
 
     fn retry_sign_in(&mut self, limits: (Duration, Duration), cause: Cause) {
@@ -295,6 +305,7 @@ impl Engine {
             self.sign_in.evidence = evidence;
             self.retry_sign_in(REFUSED_BACKOFF, cause);
             self.answer_waiting(RefusalKind::WrongState, Some(cause));
+            self.sale_need_not_wait(cause);
         } else {
             // A refusal that is no fault of today is between merchant and acquirer.
             self.stop_sign_in(cause_of(response).unwrap_or(Cause::B02), evidence);
@@ -305,12 +316,14 @@ impl Engine {
         if let Some(batch) = batch.filter(|b| b.adoptable()) {
             self.batch = batch;
         }
-        self.record(Record::SignedIn { at: self.now.wall, batch: self.batch, wrapped, host_time });
+        self.host_clock(host_time);
+        let at = self.wall();
+        self.record(Record::SignedIn { at, batch: self.batch, wrapped, host_time });
         self.act(Action::InstallKeys);
         self.keys.working = true;
         self.sign_in.wrong_checks = 0;
         self.sign_in.evidence.clear();
-        self.sign_in.last_good = Some(self.now.wall);
+        self.sign_in.last_good = Some(at);
         let ours = self.now.wall.civil(self.settings.utc_offset_minutes);
         self.sign_in.clock_difference = host_time.and_then(|theirs| clock_difference(theirs, ours));
         self.sign_in.state = State::On { renew_at: self.now.mono.after(self.settings.keys_max_age) };
@@ -318,7 +331,9 @@ impl Engine {
         for (id, _) in std::mem::take(&mut self.sign_in.waiting) {
             self.act(Action::Reply(id, Ok(reply.clone())));
         }
+        self.scripts.hurry(self.now.mono);
         self.reversals.hurry(self.now.mono);
+        self.forwarder.look_again(self.now.mono);
     }
 
     /// Ends the loop until a person acts.
@@ -355,7 +370,7 @@ impl Engine {
 }
 
 /// Seconds the host's clock is ahead of ours. No year is sent: ours is taken, and the nearer side of its turn.
-fn clock_difference(theirs: HostTime, ours: Civil) -> Option<i64> {
+pub(super) fn clock_difference(theirs: HostTime, ours: Civil) -> Option<i64> {
     let leap = ours.year.is_multiple_of(4) && (!ours.year.is_multiple_of(100) || ours.year.is_multiple_of(400));
     let seconds = |month: u8, day: u8, hour: u8, minute: u8, second: u8| -> Option<i64> {
         const BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];

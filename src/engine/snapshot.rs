@@ -128,7 +128,7 @@ pub struct Capability {
     pub refusal: Option<OfflineRefusal>,
     /// Until when it is expected to last, if bounded.
     pub until: Option<WallTime>,
-    /// What is left of a sum limit, minor units.
+    /// The largest payment that a limit leaves room for now, minor units.
     pub amount_left: Option<u64>,
     /// What is left of a count limit.
     pub count_left: Option<u32>,

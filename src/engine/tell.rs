@@ -70,6 +70,7 @@ impl Engine {
             | Prompt::RemoveCard
             | Prompt::Wait
             | Prompt::Approved(_)
+            | Prompt::ApprovedOffline(_)
             | Prompt::Declined { .. }
             | Prompt::Cancelled
             | Prompt::Unknown

@@ -12,7 +12,7 @@ use crate::domain::time::{Instant, Now};
 use crate::engine::action::Action;
 use crate::engine::event::Event;
 use crate::engine::machine::{Engine, Output};
-use crate::engine::record::{QueueHead, Record};
+use crate::engine::record::Record;
 use crate::engine::settings::Settings;
 
 /// Between two tries of a disk that refuses.
@@ -100,7 +100,7 @@ impl Teller {
         for action in actions {
             match action {
                 Action::LoadQueueHead { after } => match self.head(after) {
-                    Ok(head) => self.engine.handle(now, Event::QueueHeadLoaded(head)),
+                    Ok(loaded) => self.engine.handle(now, loaded),
                     Err(error) => return self.refused(now, &error),
                 },
                 other => outward.push(other),
@@ -109,8 +109,9 @@ impl Teller {
         Ok(Settled::Done(outward))
     }
 
-    fn head(&self, after: Option<TransactionId>) -> Result<Option<Box<QueueHead>>, StoreError> {
-        self.store.next_queued(after).map(|head| head.map(Box::new))
+    fn head(&self, after: Option<TransactionId>) -> Result<Event, StoreError> {
+        let head = self.store.next_queued(after)?.map(Box::new);
+        Ok(Event::QueueHeadLoaded { head, totals: self.store.queue_totals()? })
     }
 
     fn refused(&mut self, now: Now, error: &StoreError) -> Result<Settled, StoreError> {

@@ -117,6 +117,7 @@ pub fn card() -> CardRead {
         track2: Track2::new("6200000000000000018D30122010000000000".into()),
         request_tags: SecretBytes::new(unhex(&tags.replace(' ', ""))),
         reversal_tags: SecretBytes::new(Vec::new()),
+        script_tags: SecretBytes::new(vec![0x95, 0x05]),
         pin_required: true,
     }
 }

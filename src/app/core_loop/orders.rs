@@ -57,7 +57,9 @@ impl Core {
         match command {
             Command::Create(new) => self.teller.store().find_by_key(new.caller.uid, &new.key),
             Command::FindByKey { caller, key } => self.teller.store().find_by_key(caller.uid, key),
-            Command::FindByCode { code, .. } => self.teller.store().find_by_code(code),
+            Command::FindByCode { code, .. } | Command::Hold { code, .. } | Command::Resolve { code, .. } => {
+                self.teller.store().find_by_code(code)
+            }
             _ => Ok(None),
         }
     }

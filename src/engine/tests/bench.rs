@@ -161,6 +161,7 @@ pub fn card(pin_required: bool) -> Box<CardRead> {
         track2: None,
         request_tags: SecretBytes::new(vec![0x9F, 0x26]),
         reversal_tags: SecretBytes::new(vec![0x95, 0x05]),
+        script_tags: SecretBytes::new(vec![0x95, 0x05]),
         pin_required,
     })
 }
@@ -515,7 +516,8 @@ impl Bench {
         }
         for action in actions {
             if let Action::LoadQueueHead { after } = action {
-                self.engine.handle(self.now, Event::QueueHeadLoaded(self.disk.head(after)));
+                let (head, totals) = (self.disk.head(after), self.disk.totals());
+                self.engine.handle(self.now, Event::QueueHeadLoaded { head, totals });
             } else {
                 self.act(action, &records);
             }

@@ -48,6 +48,11 @@ const REQUEST_TAGS: [(u32, bool); 21] = [
 /// Objects of field 55 in a reversal.
 const REVERSAL_TAGS: [u32; 4] = [0x95, 0x9F1E, 0x9F10, 0x9F36];
 
+/// Objects of field 55 in a script report.
+const SCRIPT_TAGS: [u32; 11] = [0x95, 0x9F10, 0x9F26, 0x9F36, 0x82, 0xDF31, 0x9F1A, 0x9A, 0x9F33, 0x9F37, 0x9F1E];
+/// DF31, the script's result: not performed, since the card has left the field by the time a script comes.
+const SCRIPT_NOT_PERFORMED: [u8; 5] = [0; 5];
+
 /// Online PIN, by no rule of the card.
 const CVM_ONLINE_PIN: [u8; 3] = [0x02, 0x00, 0x00];
 /// No check was made.
@@ -137,6 +142,7 @@ pub(super) fn online_cryptogram(facts: &Facts) -> Result<u8, TapFailure> {
 pub(super) fn card_read(terminal: &Terminal<'_>, facts: &Facts, information: u8) -> Result<Box<CardRead>, TapFailure> {
     let value = |tag: u32| match tag {
         0x9F27 => Some(Zeroizing::new(vec![information])),
+        0xDF31 => Some(Zeroizing::new(SCRIPT_NOT_PERFORMED.to_vec())),
         _ => {
             terminal.value(Tag(tag)).map(Zeroizing::new).or_else(|| facts.get(tag).map(|v| Zeroizing::new(v.to_vec())))
         }
@@ -149,12 +155,15 @@ pub(super) fn card_read(terminal: &Terminal<'_>, facts: &Facts, information: u8)
             None => {}
         }
     }
-    let mut reversal = Writer::new();
-    for tag in REVERSAL_TAGS {
-        if let Some(value) = value(tag) {
-            reversal.put(Tag(tag), &value);
+    let known = |tags: &[u32]| {
+        let mut writer = Writer::new();
+        for tag in tags {
+            if let Some(value) = value(*tag) {
+                writer.put(Tag(*tag), &value);
+            }
         }
-    }
+        finished(writer)
+    };
     Ok(Box::new(CardRead {
         scheme: terminal.application.scheme,
         pan: facts.pan()?,
@@ -162,7 +171,8 @@ pub(super) fn card_read(terminal: &Terminal<'_>, facts: &Facts, information: u8)
         sequence_number: facts.sequence_number()?,
         track2: facts.track2()?,
         request_tags: finished(request),
-        reversal_tags: finished(reversal),
+        reversal_tags: known(&REVERSAL_TAGS),
+        script_tags: known(&SCRIPT_TAGS),
         pin_required: terminal.verdict.pin_required,
     }))
 }

@@ -31,19 +31,20 @@ pub fn secrets() -> Vec<Vec<u8>> {
     vec![HIDDEN.as_bytes().to_vec(), packed(&format!("{BIN}{HIDDEN}"))]
 }
 
-/// What the reader reads of a card. The last one is for the host only, the one before has expired offline data.
+/// What the reader reads of a card. The last one has expired, but only the host says so.
 pub fn read(index: usize, pin_required: bool, dice: &mut Dice) -> Option<Box<CardRead>> {
-    let expiry = "3012";
+    let expiry = if index + 1 == CARDS { "2509" } else { "3012" };
     let track2 = if dice.percent(80) { Track2::new(format!("{}D{expiry}2010000", digits(index))) } else { None };
-    let scheme = if index + 1 == CARDS { Scheme::Visa } else { Scheme::UnionPay };
+    let scheme = if index == 0 { Scheme::Visa } else { Scheme::UnionPay };
     Some(Box::new(CardRead {
         scheme,
         pan: Pan::new(&digits(index))?,
         expiry: dice.percent(90).then(|| expiry.to_owned()),
         sequence_number: dice.percent(80).then_some(1),
         track2,
-        request_tags: SecretBytes::new(vec![0x9F, 0x26, 0x08, 1, 2, 3, 4, 5, 6, 7, 8]),
+        request_tags: SecretBytes::new(if dice.percent(95) { vec![0x9F, 0x26, 0x01, 7] } else { Vec::new() }),
         reversal_tags: SecretBytes::new(vec![0x95, 0x05, 0, 0, 0, 0, 0]),
+        script_tags: SecretBytes::new(vec![0xDF, 0x31, 0x05, 0, 0, 0, 0, 0]),
         pin_required,
     }))
 }

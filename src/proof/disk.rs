@@ -174,7 +174,7 @@ impl Disk {
 
     /// Whether something goes wrong, or will.
     pub fn is_faulty(&self) -> bool {
-        self.state().fault.is_some()
+        self.state().fault.is_some_and(|(_, _, times)| times > 0)
     }
 
     /// What was not flushed meets its fate. To be called while the power is off and no file is open.

@@ -4,7 +4,6 @@
 //! `sqlite-vfs`, which may be used here only. SQLite keeps what is registered until the process ends, so there is one
 //! [`Rack`] a thread, for all the disks that thread will ever need. Locks are not simulated: a terminal has one process.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind};
 use std::marker::PhantomData;
@@ -23,7 +22,6 @@ type Slots = BTreeMap<u32, Disk>;
 pub struct Rack {
     name: String,
     slots: Arc<Mutex<Slots>>,
-    next: Cell<u32>,
     one_thread: PhantomData<*const ()>,
 }
 
@@ -34,7 +32,7 @@ impl Rack {
         let name = format!("proof-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let slots = Arc::new(Mutex::new(Slots::new()));
         sqlite_vfs::register(&name, Files(Arc::clone(&slots)), false)?;
-        Ok(Self { name, slots, next: Cell::new(0), one_thread: PhantomData })
+        Ok(Self { name, slots, one_thread: PhantomData })
     }
 
     /// SQLite's name of this file system.
@@ -42,11 +40,12 @@ impl Rack {
         &self.name
     }
 
-    /// Puts a disk in; its database is at the path of the slot until that is dropped.
+    /// Puts a disk in; its database is at the path of the slot until that is dropped. The first free slot is taken, since
+    /// SQLite's messages name the path, and the same run is to bear the same messages.
     pub fn insert(&self, disk: Disk) -> Slot {
-        let number = self.next.get();
-        self.next.set(number.wrapping_add(1));
-        held(&self.slots).insert(number, disk);
+        let mut slots = held(&self.slots);
+        let number = (0..).find(|n| !slots.contains_key(n)).unwrap_or(0);
+        slots.insert(number, disk);
         Slot { number, slots: Arc::clone(&self.slots) }
     }
 }
@@ -77,9 +76,11 @@ fn held(slots: &Mutex<Slots>) -> MutexGuard<'_, Slots> {
 struct Files(Arc<Mutex<Slots>>);
 
 impl Files {
-    fn disk(&self, path: &str) -> Result<Disk, Error> {
-        let number = path.split('/').nth(1).and_then(|n| n.parse().ok());
-        number.and_then(|n| held(&self.0).get(&n).cloned()).ok_or_else(|| Error::from(ErrorKind::NotFound))
+    /// The disk of a path, and the name on it.
+    fn find<'p>(&self, path: &'p str) -> Result<(Disk, &'p str), Error> {
+        let (number, name) = path.strip_prefix('/').and_then(|p| p.split_once('/')).unwrap_or_default();
+        let disk = number.parse().ok().and_then(|n: u32| held(&self.0).get(&n).cloned());
+        disk.map(|d| (d, name)).ok_or_else(|| Error::from(ErrorKind::NotFound))
     }
 }
 
@@ -100,21 +101,23 @@ impl Vfs for Files {
     type Handle = OpenFile;
 
     fn open(&self, path: &str, opts: OpenOptions) -> Result<OpenFile, Error> {
-        let disk = self.disk(path)?;
+        let (disk, name) = self.find(path)?;
         let create = matches!(opts.access, OpenAccess::Create | OpenAccess::CreateNew);
-        let new = !disk.exists(path).map_err(failed)?;
-        let inode = disk.open(path, create).map_err(failed)?;
+        let new = !disk.exists(name).map_err(failed)?;
+        let inode = disk.open(name, create).map_err(failed)?;
         // As SQLite's own file system does it: the first flush of a new log or journal flushes the directory too.
         let log = matches!(opts.kind, OpenKind::Wal | OpenKind::MainJournal | OpenKind::SuperJournal);
         Ok(OpenFile { disk, inode, directory: new && log })
     }
 
     fn delete(&self, path: &str) -> Result<(), Error> {
-        self.disk(path)?.delete(path).map_err(failed)
+        let (disk, name) = self.find(path)?;
+        disk.delete(name).map_err(failed)
     }
 
     fn exists(&self, path: &str) -> Result<bool, Error> {
-        self.disk(path)?.exists(path).map_err(failed)
+        let (disk, name) = self.find(path)?;
+        disk.exists(name).map_err(failed)
     }
 
     fn temporary_name(&self) -> String {

@@ -115,6 +115,11 @@ impl Wire {
         (self.installed, self.pending) = (None, None);
     }
 
+    /// Another master key: what was wrapped under the old one is worth nothing.
+    pub fn forget_keys(&mut self) {
+        (self.installed, self.pending) = (None, None);
+    }
+
     /// The checked keys are put to use. Says whether there were any.
     pub fn install(&mut self) -> bool {
         match self.pending.take() {

@@ -25,7 +25,7 @@ fn a_file_that_is_no_database_is_named_and_left_alone() {
     let garbage = b"this is somebody's shopping list, not a database".repeat(100);
     std::fs::write(database(directory.path()), &garbage).unwrap();
     let error = use_it(directory.path()).unwrap_err();
-    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert_eq!(error.cause(), Some(Cause::S02));
     assert!(error.to_string().contains("keep the file"), "{error}");
     assert_eq!(std::fs::read(database(directory.path())).unwrap(), garbage);
@@ -34,7 +34,7 @@ fn a_file_that_is_no_database_is_named_and_left_alone() {
 #[test]
 fn a_place_that_cannot_be_opened_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
-    assert!(matches!(use_it(&directory.path().join("missing")), Err(StoreError::Sqlite(_))));
+    assert!(matches!(use_it(&directory.path().join("missing")), Err(StoreError::CannotOpen { .. })));
 }
 
 #[test]
@@ -78,7 +78,10 @@ fn an_impossible_value_is_named_and_not_read_as_nothing() {
         ("UPDATE payment SET stan = 1000000", "payment.stan"),
         ("UPDATE payment SET batch = -1", "payment.batch"),
         ("UPDATE payment SET currency = 'XXX'", "payment.currency"),
-        ("UPDATE terminal SET next_stan = 0", "next_stan"),
+        ("UPDATE terminal SET next_stan = 0", "terminal.next_stan"),
+        ("UPDATE terminal SET batch = 1000000", "terminal.batch"),
+        ("UPDATE payment SET mode = 'sometimes'", "payment.mode"),
+        ("UPDATE reversal SET standing = 'lost'", "reversal.standing"),
         ("UPDATE terminal SET on_duty = 'x'", "terminal.on_duty"),
         ("UPDATE operator SET role = 'king'", "operator.role"),
         ("UPDATE reversal SET reason = '17'", "reversal.reason"),
@@ -210,7 +213,7 @@ fn a_full_disk_refuses_commits_and_loses_none() {
     let output = run_child(&through, "child_on_a_small_tmpfs", directory.path());
     let (said, erred) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if said.contains("no tmpfs here") || erred.contains("unshare") {
-        eprintln!("SKIPPED: a tmpfs of our own cannot be mounted here: {erred}");
+        eprintln!("skipped: a tmpfs of our own cannot be mounted here: {erred}");
         return;
     }
     expect_done(&output);

@@ -55,7 +55,7 @@ fn flushes(trace: &str) -> Vec<&str> {
 #[test]
 fn a_commit_is_one_fdatasync_and_no_fsync() {
     if std::process::Command::new("strace").arg("-V").output().is_err() {
-        eprintln!("SKIPPED: strace is not here");
+        eprintln!("skipped: strace is not here");
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -66,7 +66,7 @@ fn a_commit_is_one_fdatasync_and_no_fsync() {
     let output = run_child(&through, "child_that_commits", directory.path());
     let erred = String::from_utf8_lossy(&output.stderr);
     if erred.contains("Operation not permitted") || erred.contains("PTRACE") {
-        eprintln!("SKIPPED: strace may not trace here: {erred}");
+        eprintln!("skipped: strace may not trace here: {erred}");
         return;
     }
     assert!(output.status.success(), "{erred}");

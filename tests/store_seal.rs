@@ -98,12 +98,9 @@ fn another_machines_key_gives_a_clear_error_and_loses_nothing() {
     store.commit(AT, &[send(1)]).unwrap();
     let before = contents(&store);
     drop(store);
-    let other = Store::open(&database(directory.path()), Vault::new(&[8; 32])).unwrap();
-    let error = other.load().err().unwrap();
+    let error = Store::open(&database(directory.path()), Vault::new(&[8; 32])).err().unwrap();
     assert!(matches!(error, StoreError::WrongSealingKey));
     assert!(error.to_string().contains("sealing key"), "{error}");
-    assert!(matches!(other.master_key(), Err(StoreError::WrongSealingKey)));
-    drop(other);
     assert_eq!(contents(&open(directory.path())), before);
 }
 

@@ -1,83 +1,40 @@
-//! Owns SQLite: payments, reversals, counters, operators, sealed keys.
+//! Owns SQLite: payments, reversals, what was accepted offline, counters, operators, sealed keys, the journal.
 //!
 //! Must not know: the wire, the bus, any device. One call of [`Store::commit`] is one SQLite transaction that is on
 //! disk (WAL, `synchronous=FULL`) when it returns.
 
+mod disk;
+mod entry;
+mod error;
+mod journal;
+mod offline;
 mod payment;
+mod queue;
 mod reversal;
 mod schema;
+mod script;
+mod sealed;
 pub mod teller;
 pub mod vault;
+mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rusqlite::ffi::ErrorCode;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use crate::domain::cause::Cause;
 use crate::domain::ids::{Batch, OperatorId, Stan, TransactionId};
-use crate::domain::offline::QueueTotals;
 use crate::domain::outcome::Role;
+use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
-use crate::domain::time::WallTime;
-use crate::engine::record::{OperatorRecord, QueueHead, Record, Recovered, Verdict};
+use crate::domain::time::{ClockAnchor, Instant, WallTime};
+use crate::engine::record::{OperatorRecord, Record, Recovered, Verdict};
+use disk::Files;
+pub use error::StoreError;
+use error::impossible;
+use journal::Journal;
+pub use journal::Walk;
 pub use schema::OpenOptions;
 use vault::Vault;
-
-/// Why the store cannot do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has the database.
-    #[error("the database is in use by another smartposd; stop that one first")]
-    InUse,
-    /// The database was written by a newer version.
-    #[error("the database has schema {found}, this version knows up to {known}; install the newer smartposd again")]
-    TooNew {
-        /// What the file says.
-        found: i64,
-        /// What this program knows.
-        known: i64,
-    },
-    /// Something in the database is not what this program wrote.
-    #[error("the database holds an impossible value: {0}; keep the file and call support")]
-    Impossible(String),
-    /// A sealed value does not open with this machine's sealing key.
-    #[error("a sealed value does not open: the sealing key is not the one it was sealed with")]
-    WrongSealingKey,
-    /// Sealing failed.
-    #[error("sealing: {0}")]
-    Vault(#[from] vault::VaultError),
-    /// The file is damaged, or is no database.
-    #[error("the database is damaged ({0}); keep the file and call support, nothing in it is deleted")]
-    Damaged(rusqlite::Error),
-    /// No space left.
-    #[error("no space left for the database ({0}); free some, nothing that was committed is lost")]
-    Full(rusqlite::Error),
-    /// SQLite or the disk refused.
-    #[error("storage: {0}")]
-    Sqlite(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
-            Some(ErrorCode::DiskFull) => Self::Full(error),
-            _ => Self::Sqlite(error),
-        }
-    }
-}
-
-impl StoreError {
-    /// The cause of the catalogue it stands for, if it is one of a running terminal.
-    pub fn cause(&self) -> Option<Cause> {
-        match self {
-            Self::Damaged(_) | Self::Impossible(_) => Some(Cause::S02),
-            Self::Full(_) | Self::Sqlite(_) => Some(Cause::P02),
-            Self::InUse | Self::TooNew { .. } | Self::WrongSealingKey | Self::Vault(_) => None,
-        }
-    }
-}
 
 /// What came of a commit besides being on disk.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -90,6 +47,10 @@ pub struct Committed {
 pub struct Store {
     db: Connection,
     vault: Vault,
+    journal: Journal,
+    path: PathBuf,
+    files: Files,
+    free_bytes: fn(&Path) -> Option<u64>,
 }
 
 /// Names of the sealed secrets.
@@ -104,65 +65,112 @@ impl Store {
 
     /// The same with everything that a test bench may want otherwise.
     pub fn open_on(path: &Path, vault: Vault, options: &OpenOptions) -> Result<Self, StoreError> {
-        Ok(Self { db: schema::open(path, options)?, vault })
+        let open = || {
+            let db = schema::open(path, options)?;
+            let journal = Journal::open(&db, &vault)?;
+            Ok((db, journal))
+        };
+        let (db, journal) = open().map_err(|e: StoreError| e.at(path))?;
+        let files = if options.vfs.is_none() { Files::watch(path)? } else { Files::unwatched() };
+        Ok(Self { db, vault, journal, path: path.to_owned(), files, free_bytes: options.free_bytes })
+    }
+
+    /// The same with the file named in an error.
+    fn at<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.map_err(|error| error.at(&self.path))
     }
 
     /// Writes all records in one transaction. Nothing may be done about them before this returns `Ok`.
     pub fn commit(&mut self, at: WallTime, records: &[Record]) -> Result<Committed, StoreError> {
-        // For the journal.
-        let _ = at;
         if records.is_empty() {
             return Ok(Committed::default());
         }
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for record in records {
-            write(&tx, &self.vault, record)?;
-        }
-        tx.commit()?;
-        Ok(Committed::default())
+        let (path, free_bytes) = (self.path.clone(), self.free_bytes);
+        self.transact(at, |tx, vault| {
+            let mut writer = write::Writer::new(tx, vault, at, || free_bytes(&path));
+            records.iter().try_for_each(|record| writer.write(record))?;
+            let verdict = writer.finish()?;
+            let entry = entry::of(records, verdict.as_ref());
+            Ok((Committed { verdict }, entry))
+        })
     }
 
-    /// Whether a write goes through now.
+    /// One transaction with its entry in the journal.
+    fn transact<T>(
+        &mut self,
+        at: WallTime,
+        work: impl FnOnce(&rusqlite::Transaction<'_>, &Vault) -> Result<(T, String), StoreError>,
+    ) -> Result<T, StoreError> {
+        self.files.check()?;
+        let (vault, journal) = (&self.vault, &self.journal);
+        let run = || {
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let (result, entry) = work(&tx, vault)?;
+            let journal = journal.append(&tx, vault, at, &entry)?;
+            tx.commit()?;
+            Ok((result, journal))
+        };
+        let (result, journal) = run().map_err(|e: StoreError| e.at(&self.path))?;
+        self.journal = journal;
+        Ok(result)
+    }
+
+    /// Whether a write goes through now, to the file that everybody else sees.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tx.execute("UPDATE terminal SET next_stan = next_stan", [])?;
-        tx.commit()?;
-        Ok(())
+        self.files.check()?;
+        let mut run = || {
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            tx.execute("UPDATE terminal SET next_stan = next_stan", [])?;
+            Ok(tx.commit()?)
+        };
+        run().map_err(|e: StoreError| e.at(&self.path))
+    }
+
+    /// Whether the file is whole: every page of it is read. Takes as long as reading the file does.
+    pub fn integrity(&self) -> Result<(), StoreError> {
+        let found = self.db.query_row("PRAGMA quick_check(1)", [], |r| r.get::<_, String>(0));
+        match self.at(found.map_err(StoreError::from))? {
+            fine if fine == "ok" => Ok(()),
+            what => Err(StoreError::Unsound { path: self.path.clone(), what }),
+        }
     }
 
     /// Everything the engine needs to take up where it left off.
     pub fn load(&self) -> Result<Recovered, StoreError> {
-        let row = |sql: &str| self.db.query_row(sql, [], |r| r.get::<_, Option<i64>>(0));
-        let next_stan = row("SELECT next_stan FROM terminal")?.unwrap_or(1);
-        let batch = row("SELECT batch FROM terminal")?.unwrap_or(1);
-        let last_id = row("SELECT max(id) FROM payment")?.unwrap_or(0);
-        let on_duty: Option<String> = self.db.query_row("SELECT on_duty FROM terminal", [], |r| r.get(0))?;
+        self.at(self.recovered())
+    }
+
+    fn recovered(&self) -> Result<Recovered, StoreError> {
+        let last_id: Option<i64> = self.db.query_row("SELECT max(id) FROM payment", [], |r| r.get(0))?;
+        let sql = "SELECT next_stan, batch, on_duty, signed_in_at, clock_boot, clock_mono, clock_wall FROM terminal";
+        let mut statement = self.db.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        let terminal = rows.next()?.ok_or_else(|| impossible("the terminal's row is not there"))?;
+        let number = |i: usize| Ok::<_, StoreError>(u32::try_from(terminal.get::<_, i64>(i)?).ok());
+        let time =
+            |i: usize| Ok::<_, StoreError>(terminal.get::<_, Option<i64>>(i)?.and_then(|t| u64::try_from(t).ok()));
+        let on_duty: Option<String> = terminal.get(2)?;
+        let clock = match (terminal.get(4)?, time(5)?, time(6)?) {
+            (Some(boot), Some(mono), Some(wall)) => {
+                Some(ClockAnchor { boot, mono: Instant(mono), wall: WallTime(wall) })
+            }
+            _ => None,
+        };
         Ok(Recovered {
-            next_stan: narrow(next_stan).and_then(Stan::new).ok_or_else(|| impossible("next_stan"))?,
-            batch: narrow(batch).and_then(Batch::new).ok_or_else(|| impossible("batch"))?,
-            next_id: TransactionId(u64::try_from(last_id).unwrap_or(0).saturating_add(1)),
+            next_stan: number(0)?.and_then(Stan::new).ok_or_else(|| impossible("terminal.next_stan"))?,
+            batch: number(1)?.and_then(Batch::new).ok_or_else(|| impossible("terminal.batch"))?,
+            next_id: TransactionId(last_id.and_then(|id| u64::try_from(id).ok()).unwrap_or(0).saturating_add(1)),
             open: payment::open_ones(&self.db)?,
             reversals: reversal::all(&self.db, &self.vault)?,
-            scripts: Vec::new(),
-            queue: QueueTotals::default(),
-            clock: None,
+            scripts: script::all(&self.db, &self.vault)?,
+            queue: queue::totals(&self.db)?,
+            clock,
             operators: self.operators()?,
             on_duty: on_duty
                 .map(|id| OperatorId::new(&id).ok_or_else(|| impossible("terminal.on_duty")))
                 .transpose()?,
-            signed_in_at: row("SELECT signed_in_at FROM terminal")?.and_then(|t| u64::try_from(t).ok()).map(WallTime),
+            signed_in_at: time(3)?.map(WallTime),
         })
-    }
-
-    /// The oldest payment to forward behind this one.
-    pub fn next_queued(&self, after: Option<TransactionId>) -> Result<Option<QueueHead>, StoreError> {
-        let _ = after;
-        Ok(None)
-    }
-
-    /// What is unsent of payments accepted offline.
-    pub fn queue_totals(&self) -> Result<QueueTotals, StoreError> {
-        Ok(QueueTotals::default())
     }
 
     fn operators(&self) -> Result<Vec<OperatorRecord>, StoreError> {
@@ -185,23 +193,30 @@ impl Store {
 
     /// The master key, if one is loaded.
     pub fn master_key(&self) -> Result<Option<SecretBytes>, StoreError> {
-        self.secret(MASTER_KEY)
+        self.at(self.secret(MASTER_KEY))
     }
 
     /// Replaces the master key; the working keys wrapped under the old one go with it.
     pub fn set_master_key(&mut self, at: WallTime, key: &SecretBytes) -> Result<(), StoreError> {
-        // For the journal.
-        let _ = at;
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        put_secret(&tx, &self.vault, MASTER_KEY, key.expose())?;
-        tx.execute("DELETE FROM secret WHERE name = ?1", [WORKING_KEYS])?;
-        tx.commit()?;
-        Ok(())
+        self.transact(at, |tx, vault| {
+            write::put_secret(tx, vault, MASTER_KEY, key.expose())?;
+            tx.execute("DELETE FROM secret WHERE name = ?1", [WORKING_KEYS])?;
+            Ok(((), entry::master_key()))
+        })
     }
 
     /// The working keys of the last sign-in, still wrapped under the master key.
     pub fn working_keys(&self) -> Result<Option<SecretBytes>, StoreError> {
-        self.secret(WORKING_KEYS)
+        self.at(self.secret(WORKING_KEYS))
+    }
+
+    /// Puts a card on the deny list of offline payments.
+    pub fn deny_card(&mut self, at: WallTime, pan: &Pan, note: &str) -> Result<(), StoreError> {
+        self.transact(at, |tx, vault| {
+            let note = entry::without_card_numbers(note);
+            offline::deny_card(tx, vault, at, pan, &note)?;
+            Ok(((), entry::card_listed(&note)))
+        })
     }
 
     fn secret(&self, name: &str) -> Result<Option<SecretBytes>, StoreError> {
@@ -209,69 +224,6 @@ impl Store {
             self.db.query_row("SELECT sealed FROM secret WHERE name = ?1", [name], |r| r.get(0)).optional()?;
         sealed.map(|s| self.vault.open(name, &s).ok_or(StoreError::WrongSealingKey)).transpose()
     }
-}
-
-fn impossible(what: &str) -> StoreError {
-    StoreError::Impossible(what.to_owned())
-}
-
-fn narrow(n: i64) -> Option<u32> {
-    u32::try_from(n).ok()
-}
-
-fn put_secret(tx: &Transaction<'_>, vault: &Vault, name: &str, clear: &[u8]) -> Result<(), StoreError> {
-    let sealed = vault.seal(name, clear)?;
-    tx.prepare_cached(
-        "INSERT INTO secret (name, sealed) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET sealed = ?2",
-    )?
-    .execute(params![name, sealed])?;
-    Ok(())
-}
-
-fn write(tx: &Transaction<'_>, vault: &Vault, record: &Record) -> Result<(), StoreError> {
-    match record {
-        Record::Created { view, fingerprint } => payment::insert(tx, view, fingerprint)?,
-        Record::Sent { view, next, reversal } => {
-            payment::update(tx, view)?;
-            reversal::insert(tx, vault, view.id, reversal)?;
-            take_trace(tx, *next)?;
-        }
-        Record::Changed { view } => payment::update(tx, view)?,
-        Record::ReversalDue { id, reason } => reversal::set_reason(tx, *id, *reason)?,
-        Record::ReversalClosed { id, .. } => reversal::delete(tx, *id)?,
-        Record::ReversalTried { .. }
-        | Record::Queued { .. }
-        | Record::CardDataWiped { .. }
-        | Record::CardDenied { .. }
-        | Record::ScriptDue { .. }
-        | Record::ScriptSent { .. }
-        | Record::ClockTrusted(_) => return Err(impossible("not stored yet")),
-        Record::TraceTaken { next } => take_trace(tx, *next)?,
-        Record::SignedIn { at, batch, wrapped, .. } => {
-            tx.prepare_cached("UPDATE terminal SET batch = ?1, signed_in_at = ?2")?
-                .execute(params![batch.get(), signed(at.0)])?;
-            put_secret(tx, vault, WORKING_KEYS, wrapped)?;
-        }
-        Record::SignedOut { .. } => {
-            tx.execute("DELETE FROM secret WHERE name = ?1", [WORKING_KEYS])?;
-        }
-        Record::OperatorStored(o) => {
-            tx.execute(
-                "INSERT INTO operator (id, role, hash, failed, locked) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (id) DO UPDATE SET role = ?2, hash = ?3, failed = ?4, locked = ?5",
-                params![o.id.as_str(), o.role.as_str(), o.hash, o.failed, o.locked],
-            )?;
-        }
-        Record::OperatorOnDuty(operator) => {
-            tx.execute("UPDATE terminal SET on_duty = ?1", [operator.as_ref().map(OperatorId::as_str)])?;
-        }
-    }
-    Ok(())
-}
-
-fn take_trace(tx: &Transaction<'_>, next: Stan) -> Result<(), StoreError> {
-    tx.prepare_cached("UPDATE terminal SET next_stan = ?1")?.execute([next.get()])?;
-    Ok(())
 }
 
 /// SQLite integers are signed; times and amounts stay far below the limit.

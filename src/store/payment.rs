@@ -7,20 +7,22 @@ use super::{Store, StoreError, impossible, signed};
 use crate::domain::amount::{Amount, Money};
 use crate::domain::cause::Cause;
 use crate::domain::ids::{AuthCode, Batch, IdempotencyKey, Rrn, Stan, TransactionCode, TransactionId};
-use crate::domain::offline::OfflineMode;
+use crate::domain::offline::{Forwarding, OfflineMode};
 use crate::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use crate::domain::time::WallTime;
 use crate::engine::command::{Caller, ListFilter};
 use crate::engine::snapshot::TransactionView;
 
 const COLUMNS: &str = "id, uid, key, kind, amount, currency, reference, state, outcome, cause, evidence, code, stan, \
-     batch, masked_pan, scheme, rrn, auth_code, response_code, response_zh, response_en, reversed, created_at, finished_at";
+     batch, masked_pan, scheme, rrn, auth_code, response_code, response_zh, response_en, reversed, created_at, finished_at, \
+     mode, forwarding, attempts, resolution";
 
 /// A new row.
 pub fn insert(tx: &Transaction<'_>, v: &TransactionView, fingerprint: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO payment (id, uid, key, fingerprint, kind, amount, currency, reference, state, evidence, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO payment (id, uid, key, fingerprint, kind, amount, currency, reference, state, evidence, created_at,
+                              mode)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         signed(v.id.0),
@@ -34,6 +36,7 @@ pub fn insert(tx: &Transaction<'_>, v: &TransactionView, fingerprint: &str) -> R
         v.state.as_str(),
         v.evidence,
         signed(v.created_at.0),
+        v.mode.as_str(),
     ])?;
     Ok(())
 }
@@ -45,7 +48,7 @@ pub fn update(tx: &Transaction<'_>, v: &TransactionView) -> Result<(), StoreErro
             "UPDATE payment SET state = ?2, outcome = ?3, cause = ?4, evidence = ?5, code = coalesce(code, ?6),
              stan = coalesce(stan, ?7), batch = coalesce(batch, ?8), masked_pan = ?9, scheme = ?10, rrn = ?11,
              auth_code = ?12, response_code = ?13, response_zh = ?14, response_en = ?15, reversed = ?16,
-             finished_at = ?17 WHERE id = ?1",
+             finished_at = ?17, forwarding = ?18, attempts = ?19, resolution = ?20 WHERE id = ?1",
         )?
         .execute(params![
             signed(v.id.0),
@@ -65,8 +68,17 @@ pub fn update(tx: &Transaction<'_>, v: &TransactionView) -> Result<(), StoreErro
             v.response_text.as_ref().map(|t| t.1.as_str()),
             v.reversed,
             v.finished_at.map(|t| signed(t.0)),
+            v.forwarding.map(Forwarding::as_str),
+            v.attempts,
+            v.resolution,
         ])?;
     if changed == 1 { Ok(()) } else { Err(impossible("a payment to change is not there")) }
+}
+
+/// How often its reversal was tried, for whoever looks the payment up.
+pub fn set_attempts(tx: &Transaction<'_>, id: TransactionId, attempts: u32) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE payment SET attempts = ?2 WHERE id = ?1")?.execute(params![signed(id.0), attempts])?;
+    Ok(())
 }
 
 fn read(row: &Row<'_>) -> Result<TransactionView, StoreError> {
@@ -82,6 +94,7 @@ fn read(row: &Row<'_>) -> Result<TransactionView, StoreError> {
     // A value that cannot be read must not pass for one that is not there.
     let outcome = text(8)?.map(|w| Outcome::from_word(&w).ok_or_else(|| impossible("payment.outcome")));
     let code = text(11)?.map(|c| c.parse().map_err(|_| impossible("payment.code")));
+    let forwarding = text(25)?.map(|w| Forwarding::from_word(&w).ok_or_else(|| impossible("payment.forwarding")));
     let small = |n: i64| u32::try_from(n).ok();
     let stan = number(12)?.map(|n| small(n).and_then(Stan::new).ok_or_else(|| impossible("payment.stan")));
     let batch = number(13)?.map(|n| small(n).and_then(Batch::new).ok_or_else(|| impossible("payment.batch")));
@@ -109,10 +122,10 @@ fn read(row: &Row<'_>) -> Result<TransactionView, StoreError> {
         response_code: text(18)?,
         response_text,
         reversed: row.get(21)?,
-        mode: OfflineMode::OnlineOnly,
-        forwarding: None,
-        attempts: 0,
-        resolution: None,
+        mode: OfflineMode::from_word(&must(24)?).ok_or_else(|| impossible("payment.mode"))?,
+        forwarding: forwarding.transpose()?,
+        attempts: row.get(26)?,
+        resolution: text(27)?,
         created_at: time(row.get(22)?),
         finished_at: number(23)?.map(time),
     })
@@ -129,17 +142,23 @@ pub fn open_ones(db: &Connection) -> Result<Vec<TransactionView>, StoreError> {
     Ok(all)
 }
 
+/// One payment.
+pub fn by_id(db: &Connection, id: TransactionId) -> Result<Option<TransactionView>, StoreError> {
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM payment WHERE id = ?1"))?;
+    statement.query_row([signed(id.0)], |row| Ok(read(row))).optional()?.transpose()
+}
+
 impl Store {
     /// The payment of a uid's idempotency key, with the arguments the key stands for.
     pub fn find_by_key(&self, uid: u32, key: &IdempotencyKey) -> Result<Option<(TransactionView, String)>, StoreError> {
         let sql = format!("SELECT {COLUMNS}, fingerprint FROM payment WHERE uid = ?1 AND key = ?2");
-        self.find_one(&sql, params![uid, key.as_str()])
+        self.at(self.find_one(&sql, params![uid, key.as_str()]))
     }
 
     /// The payment of a transaction code; the newest, should a batch and trace have come round again.
     pub fn find_by_code(&self, code: &TransactionCode) -> Result<Option<(TransactionView, String)>, StoreError> {
         let sql = format!("SELECT {COLUMNS}, fingerprint FROM payment WHERE code = ?1 ORDER BY id DESC LIMIT 1");
-        self.find_one(&sql, params![code.as_str()])
+        self.at(self.find_one(&sql, params![code.as_str()]))
     }
 
     fn find_one(
@@ -148,12 +167,16 @@ impl Store {
         values: &[&dyn rusqlite::ToSql],
     ) -> Result<Option<(TransactionView, String)>, StoreError> {
         let mut statement = self.db.prepare_cached(sql)?;
-        let found = statement.query_row(values, |row| Ok((read(row), row.get::<_, String>(24)?))).optional()?;
+        let found = statement.query_row(values, |row| Ok((read(row), row.get::<_, String>(28)?))).optional()?;
         found.map(|(view, fingerprint)| Ok((view?, fingerprint))).transpose()
     }
 
     /// Payments, newest first.
     pub fn list(&self, filter: &ListFilter) -> Result<Vec<TransactionView>, StoreError> {
+        self.at(self.listed(filter))
+    }
+
+    fn listed(&self, filter: &ListFilter) -> Result<Vec<TransactionView>, StoreError> {
         let (sql, values) = list_query(filter);
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
@@ -186,23 +209,25 @@ fn list_query(filter: &ListFilter) -> (String, Vec<Value>) {
     (sql, values)
 }
 
+/// How SQLite answers a question.
+#[cfg(test)]
+pub fn plan(db: &Connection, sql: &str) -> String {
+    let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    for parameter in 1..=statement.parameter_count() {
+        statement.raw_bind_parameter(parameter, 1).unwrap();
+    }
+    let mut rows = statement.raw_query();
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        steps.push(row.get::<_, String>(3).unwrap());
+    }
+    steps.join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::schema;
-
-    fn plan(db: &Connection, sql: &str) -> String {
-        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        for parameter in 1..=statement.parameter_count() {
-            statement.raw_bind_parameter(parameter, 1).unwrap();
-        }
-        let mut rows = statement.raw_query();
-        let mut steps = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
-            steps.push(row.get::<_, String>(3).unwrap());
-        }
-        steps.join("; ")
-    }
 
     #[test]
     fn no_query_reads_or_sorts_the_whole_table() {

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Transaction, params};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::sealed::{self, Tags};
 use super::vault::Vault;
 use super::{StoreError, impossible, signed};
 use crate::domain::amount::{Amount, Money};
@@ -14,7 +15,11 @@ use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
 use crate::engine::record::OpenReversal;
 
-/// The sealed part, as JSON inside the seal: the file outlives program versions.
+/// `CROSS JOIN` keeps SQLite from reading all payments.
+pub const ALL: &str = "SELECT r.id, r.reason, r.sealed, p.auth_code, r.attempts, r.standing
+                       FROM reversal r CROSS JOIN payment p WHERE p.id = r.id ORDER BY r.id";
+
+/// The sealed part.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct Sealed {
     stan: u32,
@@ -25,12 +30,9 @@ struct Sealed {
     expiry: Option<String>,
     sequence_number: Option<u16>,
     pin_sent: bool,
-    tags: Vec<u8>,
+    tags: Tags,
     auth_code: Option<String>,
 }
-
-/// 255 tag bytes as numbers of up to three digits and a comma, and the rest of the fields.
-const CLEAR_ROOM: usize = 2048;
 
 fn context(id: TransactionId) -> String {
     format!("reversal {id}")
@@ -47,17 +49,13 @@ pub fn insert(tx: &Transaction<'_>, vault: &Vault, id: TransactionId, r: &Revers
         expiry: r.expiry.clone(),
         sequence_number: r.sequence_number,
         pin_sent: r.pin_sent,
-        tags: r.tags.expose().to_vec(),
+        tags: Tags(r.tags.expose().to_vec()),
         auth_code: r.auth_code.as_ref().map(|c| c.as_str().to_owned()),
     };
-    // Room for the longest there is: a buffer that grows would leave the card number in freed memory.
-    let mut json = Vec::with_capacity(CLEAR_ROOM);
-    serde_json::to_writer(&mut json, &clear).map_err(|_| impossible("reversal"))?;
-    let json = SecretBytes::new(json);
     tx.prepare_cached("INSERT INTO reversal (id, reason, sealed) VALUES (?1, ?2, ?3)")?.execute(params![
         signed(id.0),
         r.reason.as_str(),
-        vault.seal(&context(id), json.expose())?
+        sealed::seal(vault, &context(id), &clear)?
     ])?;
     Ok(())
 }
@@ -70,6 +68,19 @@ pub fn set_reason(tx: &Transaction<'_>, id: TransactionId, reason: ReversalReaso
     if changed == 1 { Ok(()) } else { Err(impossible("a reversal that is due is not there")) }
 }
 
+/// How far it has come.
+pub fn set_progress(
+    tx: &Transaction<'_>,
+    id: TransactionId,
+    attempts: u32,
+    standing: ReversalStanding,
+) -> Result<(), StoreError> {
+    let changed = tx
+        .prepare_cached("UPDATE reversal SET attempts = ?2, standing = ?3 WHERE id = ?1")?
+        .execute(params![signed(id.0), attempts, standing.as_str()])?;
+    if changed == 1 { Ok(()) } else { Err(impossible("a reversal that was tried is not there")) }
+}
+
 /// The host has answered the payment or acknowledged its reversal.
 pub fn delete(tx: &Transaction<'_>, id: TransactionId) -> Result<(), StoreError> {
     let deleted = tx.prepare_cached("DELETE FROM reversal WHERE id = ?1")?.execute([signed(id.0)])?;
@@ -79,9 +90,7 @@ pub fn delete(tx: &Transaction<'_>, id: TransactionId) -> Result<(), StoreError>
 /// All that are open, oldest first.
 pub fn all(db: &Connection, vault: &Vault) -> Result<Vec<OpenReversal>, StoreError> {
     // An answer that came after the reversal was sealed may have brought an authorisation code: it is with the payment.
-    let mut statement = db.prepare(
-        "SELECT r.id, r.reason, r.sealed, p.auth_code FROM reversal r JOIN payment p USING (id) ORDER BY id",
-    )?;
+    let mut statement = db.prepare(ALL)?;
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
@@ -89,14 +98,19 @@ pub fn all(db: &Connection, vault: &Vault) -> Result<Vec<OpenReversal>, StoreErr
         let reason =
             ReversalReason::from_word(&row.get::<_, String>(1)?).ok_or_else(|| impossible("reversal.reason"))?;
         let sealed: Vec<u8> = row.get(2)?;
-        let json = vault.open(&context(id), &sealed).ok_or(StoreError::WrongSealingKey)?;
-        let clear: Sealed = serde_json::from_slice(json.expose()).map_err(|_| impossible("reversal.sealed"))?;
+        let clear: Sealed = sealed::open(vault, &context(id), &sealed)?;
         let mut request = revive(&clear, reason).ok_or_else(|| impossible("reversal.sealed"))?;
         let answered: Option<String> = row.get(3)?;
         request.auth_code = request.auth_code.or(answered.as_deref().and_then(AuthCode::new));
-        all.push(OpenReversal { id, request, attempts: 0, standing: ReversalStanding::Due });
+        let standing = standing(&row.get::<_, String>(5)?)?;
+        all.push(OpenReversal { id, request, attempts: row.get(4)?, standing });
     }
     Ok(all)
+}
+
+/// The standing of a word in the table.
+pub fn standing(word: &str) -> Result<ReversalStanding, StoreError> {
+    ReversalStanding::from_word(word).ok_or_else(|| impossible("reversal.standing"))
 }
 
 fn revive(clear: &Sealed, reason: ReversalReason) -> Option<ReversalRequest> {
@@ -108,7 +122,7 @@ fn revive(clear: &Sealed, reason: ReversalReason) -> Option<ReversalRequest> {
         expiry: clear.expiry.clone(),
         sequence_number: clear.sequence_number,
         pin_sent: clear.pin_sent,
-        tags: SecretBytes::new(clear.tags.clone()),
+        tags: SecretBytes::new(clear.tags.0.clone()),
         auth_code: clear.auth_code.as_deref().and_then(AuthCode::new),
         reason,
     })

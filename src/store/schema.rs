@@ -1,14 +1,14 @@
 //! Opening the database file: safety pragmas, and migrations in place.
 
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, FileControl, OpenFlags, TransactionBehavior};
 
-use super::StoreError;
+use super::{StoreError, disk};
 
 /// What differs between a terminal and a test bench that puts its own files under SQLite.
 #[derive(Clone, Debug)]
@@ -18,17 +18,19 @@ pub struct OpenOptions {
     /// Whether the log is made long at once, so that commits overwrite it instead of extending it. Without it the log
     /// grows as it goes, and nothing is durable later or less.
     pub long_log: bool,
+    /// How much room there is where the database is; `None` if nobody knows, and then nothing is accepted offline.
+    pub free_bytes: fn(&Path) -> Option<u64>,
 }
 
 impl Default for OpenOptions {
     /// As on a terminal.
     fn default() -> Self {
-        Self { vfs: None, long_log: true }
+        Self { vfs: None, long_log: true, free_bytes: disk::free_bytes }
     }
 }
 
 /// Each step brings the schema from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 1] = [include_str!("sql/001_first.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("sql/001_first.sql"), include_str!("sql/002_offline.sql")];
 
 /// Frames after which the log is copied into the database; the next commit then starts at its beginning again.
 const CHECKPOINT_FRAMES: i64 = 1000;
@@ -43,6 +45,9 @@ const FRAME: u64 = PAGE + 24;
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError> {
     let mut db = match &options.vfs {
         None => {
+            if let Some(log) = disk::orphaned_log(path) {
+                return Err(StoreError::OnlyTheLog { path: path.to_owned(), log });
+            }
             // Made here so that nobody else can read it; the log takes over its mode. What stands in the way SQLite names.
             let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
             Connection::open(path)?
@@ -73,7 +78,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
     if options.long_log {
         match lengthen_log(&db, path) {
             // What is on file has to be reached on a full disk too; then the log grows as it goes.
-            Ok(()) | Err(StoreError::Full(_)) => {}
+            Ok(()) | Err(StoreError::Full { .. }) => {}
             Err(error) => return Err(error),
         }
     }
@@ -81,17 +86,10 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
     Ok(db)
 }
 
-/// The log's file.
-fn log_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    PathBuf::from(name)
-}
-
 /// Writes the log full once by a transaction that is larger than the page cache, and rolls it back: what spilled into
 /// the log stays there as worthless frames to be overwritten, and the database itself does not grow.
 fn lengthen_log(db: &Connection, path: &Path) -> Result<(), StoreError> {
-    let length = || std::fs::metadata(log_of(path)).map_or(0, |m| m.len());
+    let length = || std::fs::metadata(disk::log_of(path)).map_or(0, |m| m.len());
     if length() >= LOG_FRAMES * FRAME {
         return Ok(());
     }
@@ -138,7 +136,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
         let db = open(&path, &OpenOptions::default()).unwrap();
-        let log = std::fs::metadata(log_of(&path)).unwrap().len();
+        let log = std::fs::metadata(disk::log_of(&path)).unwrap().len();
         assert!(log >= LOG_FRAMES * FRAME, "{log}");
         let pages: i64 = db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
         assert!(pages < 50, "{pages} pages");

@@ -2,12 +2,18 @@
 //!
 //! The sealing key comes from systemd's credential store (`LoadCredentialEncrypted=`); rigs without one use a file that
 //! only the daemon's user can read. A stolen database file alone opens nothing.
+//!
+//! Keyed hashes (of card numbers, of the journal) are made under keys derived from it, one for each purpose, so that
+//! nobody can try out the few card numbers there are, nor write a journal, without it.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use blake2::Blake2sMac;
+use blake2::digest::consts::{U16, U32};
+use blake2::digest::{FixedOutput, Update};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
@@ -44,15 +50,54 @@ pub enum VaultError {
     Random,
 }
 
+/// A keyed hash.
+pub type Tag = [u8; 16];
+
+/// What a keyed hash is for; each has its own key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Knows a card again without its number.
+    CardMark,
+    /// Chains the rows of the journal.
+    JournalRow,
+    /// Seals the journal's last number.
+    JournalHead,
+    /// Knows the sealing key again.
+    KeyCheck,
+}
+
+impl Purpose {
+    const ALL: [Self; 4] = [Self::CardMark, Self::JournalRow, Self::JournalHead, Self::KeyCheck];
+
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::CardMark => b"smartposd card mark",
+            Self::JournalRow => b"smartposd journal row",
+            Self::JournalHead => b"smartposd journal head",
+            Self::KeyCheck => b"smartposd key check",
+        }
+    }
+}
+
 /// Seals and opens; the key is wiped on drop.
 pub struct Vault {
     cipher: XChaCha20Poly1305,
+    /// One for each purpose, in the order of [`Purpose::ALL`], keyed and ready.
+    hashes: [Blake2sMac<U16>; 4],
+    /// For a backup, which is worth nothing without it.
+    key: Zeroizing<[u8; KEY]>,
 }
 
 impl Vault {
     /// From 32 bytes.
     pub fn new(key: &[u8; KEY]) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(key.into()) }
+        let hashes = Purpose::ALL.map(|purpose| {
+            let derived = Zeroizing::new(<[u8; KEY]>::from(
+                Blake2sMac::<U32>::new(key.into()).chain(purpose.label()).finalize_fixed(),
+            ));
+            Blake2sMac::<U16>::new((&*derived).into())
+        });
+        Self { cipher: XChaCha20Poly1305::new(key.into()), hashes, key: Zeroizing::new(*key) }
     }
 
     /// From systemd's credential directory if it holds the key, else from `fallback`, which is made on the first run.
@@ -98,6 +143,25 @@ impl Vault {
         Ok(Self::new(&key))
     }
 
+    /// A keyed hash of these parts for a purpose. Parts of varying length but the last have to be told apart by the caller.
+    pub fn tag(&self, purpose: Purpose, parts: &[&[u8]]) -> Tag {
+        let [card, row, head, check] = &self.hashes;
+        let mut hash = match purpose {
+            Purpose::CardMark => card,
+            Purpose::JournalRow => row,
+            Purpose::JournalHead => head,
+            Purpose::KeyCheck => check,
+        }
+        .clone();
+        parts.iter().for_each(|part| hash.update(part));
+        hash.finalize_fixed().into()
+    }
+
+    /// The key itself, for the backup that seals it.
+    pub(super) fn key(&self) -> &[u8; KEY] {
+        &self.key
+    }
+
     /// Seals for a context; the same context opens it, so that sealed values cannot be swapped.
     pub fn seal(&self, context: &str, clear: &[u8]) -> Result<Vec<u8>, VaultError> {
         let mut nonce = [0u8; NONCE];
@@ -129,6 +193,19 @@ mod tests {
         *sealed.last_mut().unwrap() ^= 1;
         assert!(vault.open("a", &sealed).is_none());
         assert!(vault.open("a", b"short").is_none());
+    }
+
+    #[test]
+    fn a_keyed_hash_depends_on_key_purpose_and_content() {
+        let vault = Vault::new(&[7; KEY]);
+        let tag = vault.tag(Purpose::CardMark, &[b"62", b"00"]);
+        assert_eq!(Vault::new(&[7; KEY]).tag(Purpose::CardMark, &[b"6200"]), tag);
+        assert_ne!(Vault::new(&[8; KEY]).tag(Purpose::CardMark, &[b"6200"]), tag);
+        assert_ne!(vault.tag(Purpose::CardMark, &[b"6201"]), tag);
+        let all = Purpose::ALL.map(|purpose| vault.tag(purpose, &[b"6200"]));
+        for (i, one) in all.iter().enumerate() {
+            assert!(!all[..i].contains(one), "two purposes share a key");
+        }
     }
 
     #[test]

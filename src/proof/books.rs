@@ -7,6 +7,7 @@ use super::message::{Body, Charged, Message, Trace};
 use crate::domain::card::CardRead;
 use crate::domain::ids::{IdempotencyKey, TransactionId};
 use crate::domain::outcome::Outcome;
+use crate::domain::time::WallTime;
 
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +37,10 @@ pub struct Promise {
     pub minor: u64,
     /// How it ended, as far as anybody was told.
     pub told: Option<Outcome>,
-    /// The card that was read last for it.
-    pub card: Option<Shown>,
-    /// When it was told to be accepted offline, by the true time.
-    pub accepted_at: Option<u64>,
 }
+
+/// A place in the queue: when it was accepted, then its number.
+pub type Place = (WallTime, TransactionId);
 
 /// What a card showed when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,10 @@ pub struct Shown {
 pub struct Books {
     /// By the daemon's number.
     pub promises: BTreeMap<TransactionId, Promise>,
+    /// The card that was read last for a payment.
+    pub cards: BTreeMap<TransactionId, Shown>,
+    /// When a payment was accepted offline, by the true time.
+    pub accepted: BTreeMap<TransactionId, u64>,
     /// What each trace was used for first.
     first_use: BTreeMap<Trace, Message>,
     /// Whose payment a trace was used for.
@@ -69,7 +73,7 @@ pub struct Books {
     /// Cards that the host has refused for good when their payments were forwarded, or a person has.
     pub denied: BTreeSet<usize>,
     /// The payment that was forwarded last.
-    last_upload: Option<TransactionId>,
+    last_upload: Option<Place>,
 }
 
 impl Books {
@@ -79,7 +83,7 @@ impl Books {
         if let Some((other, _)) = other {
             return broken("one key, two payments", format!("{key} of uid {uid} is both {other} and {id}"));
         }
-        let new = Promise { uid, key: key.clone(), minor, told: None, card: None, accepted_at: None };
+        let new = Promise { uid, key: key.clone(), minor, told: None };
         let known = self.promises.entry(id).or_insert(new);
         if known.uid != uid || known.key != *key || known.minor != minor {
             return broken("one payment, two keys", format!("payment {id} is {known:?}, now {key} of uid {uid}"));
@@ -88,7 +92,7 @@ impl Books {
     }
 
     /// Somebody is told how a payment ended.
-    pub fn told(&mut self, id: TransactionId, outcome: Outcome, now: u64) -> Checked {
+    pub fn told(&mut self, id: TransactionId, outcome: Outcome) -> Checked {
         // One that no app knows: its creator died before the reply. Nothing was promised to anybody then.
         let Some(promise) = self.promises.get_mut(&id) else { return Ok(()) };
         let before = promise.told;
@@ -101,22 +105,18 @@ impl Books {
             return broken("a word is kept", format!("payment {id} was told {before:?}, now {outcome}"));
         }
         promise.told = Some(outcome);
-        if outcome == Outcome::ApprovedOffline && promise.accepted_at.is_none() {
-            promise.accepted_at = Some(now);
-        }
         Ok(())
     }
 
     /// A card was read for a payment.
     pub fn read_card(&mut self, id: TransactionId, index: usize, card: &CardRead) {
-        if let Some(promise) = self.promises.get_mut(&id) {
-            promise.card = Some(Shown {
-                index,
-                pin: card.pin_required,
-                expired: card.expiry.as_deref().is_some_and(|e| e < "2611"),
-                complete: card.expiry.is_some() && !card.request_tags.expose().is_empty(),
-            });
-        }
+        let shown = Shown {
+            index,
+            pin: card.pin_required,
+            expired: card.expiry.as_deref().is_some_and(|e| e < "2611"),
+            complete: card.expiry.is_some() && !card.request_tags.expose().is_empty(),
+        };
+        self.cards.insert(id, shown);
     }
 
     /// A request leaves.
@@ -126,6 +126,12 @@ impl Books {
         match (&message.body, first) {
             // A reversal bears the trace of what it takes back, and its amount and card.
             (Body::Reversal(back, _), Some(Message { body: Body::Sale(sale, _), .. })) if back == sale => {}
+            // The process ended between the commit and the request: that counts as sent.
+            (Body::Reversal(back, _), None) => match payment {
+                Some(id) => self.charge(id, back)?,
+                None => return broken("a reversal is of its payment", format!("{message}, but of none")),
+            },
+            (Body::Reversal(again, _), Some(Message { body: Body::Reversal(first, _), .. })) if again == first => {}
             (Body::Reversal(..), other) => {
                 return broken("a reversal is of its payment", format!("{message}, but {other:?}"));
             }
@@ -159,25 +165,26 @@ impl Books {
             return broken("one payment, one trace", format!("payment {id} has {trace:?} and {:?}", charged.trace));
         }
         self.payment_of.insert(charged.trace, id);
-        match self.promises.get(&id) {
-            Some(promise) if promise.minor != charged.minor => {
-                broken("the amount is the app's", format!("payment {id}: {} is charged as {}", promise.minor, charged.minor))
-            }
-            Some(Promise { card: Some(card), .. }) if card.index != charged.card => {
-                broken("the card is the customer's", format!("payment {id}: {card:?} charged as {}", charged.card))
-            }
-            _ => Ok(()),
+        if let Some(promise) = self.promises.get(&id).filter(|p| p.minor != charged.minor) {
+            let what = format!("payment {id}: {} is charged as {}", promise.minor, charged.minor);
+            return broken("the amount is the app's", what);
         }
+        if let Some(card) = self.cards.get(&id).filter(|c| c.index != charged.card) {
+            let what = format!("payment {id}: {card:?} is charged as card {}", charged.card);
+            return broken("the card is the customer's", what);
+        }
+        Ok(())
     }
 
     /// An upload leaves while these wait, oldest first: it must be the oldest, or the next behind the last one.
-    pub fn upload(&mut self, id: TransactionId, waiting: &[TransactionId]) -> Checked {
-        let oldest = waiting.first().copied();
-        let next = self.last_upload.and_then(|last| waiting.iter().find(|n| **n > last)).copied();
-        let last = self.last_upload.replace(id);
-        if oldest == Some(id) || next == Some(id) {
+    pub fn upload(&mut self, place: Place, waiting: &[Place]) -> Checked {
+        let oldest = waiting.first();
+        let next = self.last_upload.and_then(|last| waiting.iter().find(|n| **n > last));
+        let right = oldest == Some(&place) || next == Some(&place);
+        let last = self.last_upload.replace(place);
+        if right {
             return Ok(());
         }
-        broken("the queue keeps its order", format!("{id} is sent after {last:?} while {waiting:?} wait"))
+        broken("the queue keeps its order", format!("{place:?} is sent after {last:?} while {waiting:?} wait"))
     }
 }

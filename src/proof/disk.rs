@@ -172,6 +172,11 @@ impl Disk {
         self.state().fault = None;
     }
 
+    /// Whether a flush has failed and left something that is seen, but not on the medium.
+    pub fn has_ghosts(&self) -> bool {
+        self.state().inodes.values().any(|i| !i.ghosts.is_empty())
+    }
+
     /// Whether something goes wrong, or will.
     pub fn is_faulty(&self) -> bool {
         self.state().fault.is_some_and(|(_, _, times)| times > 0)

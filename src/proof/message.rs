@@ -1,6 +1,6 @@
 //! What travels between the terminal and the acquirer, as far as the simulation looks at it.
 
-use crate::domain::host::{HostRequest, ReversalReason};
+use crate::domain::host::{HostAnswer, HostRequest, KeyCheck, ReversalReason, SaleAnswer};
 use crate::domain::ids::{Batch, Stan};
 use crate::domain::pan::Pan;
 
@@ -115,6 +115,29 @@ impl Message {
             Body::Reversal(c, _) => Some((c.trace, false)),
             Body::Offline(c, _) => Some((c.trace, true)),
         }
+    }
+}
+
+/// An answer, for the log.
+pub fn said(answer: &HostAnswer) -> String {
+    let parts = |what: &str, a: &SaleAnswer| {
+        let script = if a.issuer_script { " script" } else { "" };
+        format!("{what} {} mac {}{script} asks {:?}", a.response.code, a.mac, a.asks)
+    };
+    match answer {
+        HostAnswer::SignIn(a) => {
+            let keys = match &a.keys {
+                KeyCheck::Good { wrapped } => format!("keys {wrapped:?}"),
+                KeyCheck::Bad { cause, .. } => format!("keys bad {cause}"),
+                KeyCheck::NotSent => "no keys".to_owned(),
+            };
+            format!("0810 {} {keys} batch {:?} asks {:?}", a.response.code, a.batch.map(Batch::get), a.asks)
+        }
+        HostAnswer::SignOut(response) | HostAnswer::Echo(response) => format!("0830 {}", response.code),
+        HostAnswer::Sale(a) => parts("0210", a),
+        HostAnswer::OfflineSale(a) => parts("0230", a),
+        HostAnswer::Reversal { response, mac, asks } => format!("0410 {} mac {mac} asks {asks:?}", response.code),
+        HostAnswer::ScriptReport(response) => format!("0630 {}", response.code),
     }
 }
 

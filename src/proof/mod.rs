@@ -1,40 +1,33 @@
-//! Proof.
+//! The proof: the real engine and the real store (through [`crate::store::teller`], as the daemon runs them) on a simulated
+//! disk, host, reader, keypad, apps and clock, all under one seed.
+//!
+//! Owns: the simulated world, its faults, the books of an acquirer and a checker of its own, and the rules by which all of
+//! them must agree. Must not know: tokio, the bus, the machines for host, reader and keypad, any real clock. Used by
+//! `smartpos-sim run` only.
+//!
+//! [`world`] decides what happens next; [`till`] is the terminal in it; [`disk`] under [`vfs`] is what SQLite writes to;
+//! [`wire`] and [`acquirer`] are the host; [`apps`], [`people`] and [`cards`] the rest of the shop; [`books`], [`checks`] and
+//! [`raw`] the rules; [`settle`] the end of a run; [`run`] many of them.
 
+pub mod acquirer;
+pub mod apps;
+pub mod books;
+pub mod cards;
+mod checks;
+pub mod cli;
+pub mod clock;
 pub mod dice;
 pub mod disk;
+pub mod log;
+pub mod message;
+pub mod people;
+mod raw;
+pub mod responses;
+pub mod run;
+mod settle;
+pub mod tally;
+pub mod template;
+pub mod till;
 pub mod vfs;
-
-#[cfg(test)]
-mod tests {
-    use super::disk::{Cut, Disk};
-    use super::dice::Dice;
-    use super::vfs::Rack;
-    use crate::store::vault::Vault;
-    use crate::store::{OpenOptions, Store};
-    use crate::engine::record::Record;
-    use crate::domain::ids::Stan;
-    use crate::domain::time::WallTime;
-
-    #[test]
-    fn store_runs_on_it() {
-        let rack = Rack::new().unwrap();
-        let disk = Disk::new(512);
-        let slot = rack.insert(disk.clone());
-        let options = OpenOptions { vfs: Some(rack.name().to_owned()), long_log: false };
-        let mut store = Store::open_on(&slot.path(), Vault::new(&[7; 32]), &options).unwrap();
-        store.commit(WallTime(1), &[Record::TraceTaken { next: Stan::new(42).unwrap() }]).unwrap();
-        disk.power_off();
-        drop(store);
-        disk.power_on();
-        disk.lose_unflushed(&mut Dice::new(1), Cut { keep: 0, garbage: true });
-        let store = Store::open_on(&slot.path(), Vault::new(&[7; 32]), &options).unwrap();
-        assert_eq!(store.load().unwrap().next_stan.get(), 42);
-        eprintln!("{} changes {} flushes", disk.changes(), disk.flushes());
-        let t = std::time::Instant::now();
-        for _ in 0..1000 { 
-            let disk = disk.copy(512);
-            let slot = rack.insert(disk.clone());
-            drop(Store::open_on(&slot.path(), Vault::new(&[7; 32]), &options).unwrap()); }
-        eprintln!("open {:?}/1000", t.elapsed());
-    }
-}
+pub mod wire;
+pub mod world;

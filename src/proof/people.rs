@@ -35,7 +35,9 @@ pub struct People {
     pub card: Option<usize>,
 }
 
-/// The operators there may be; the first two are supervisors.
+/// The supervisors there may be.
+pub const SUPERVISORS: [&str; 2] = ["90", "91"];
+/// All operators there may be.
 pub const OPERATORS: [&str; 3] = ["90", "91", "01"];
 
 /// Somebody's password; a wrong one with this chance in a hundred.

@@ -44,12 +44,16 @@ impl Template {
     }
 }
 
+/// How the store is opened in a run: on the disks of this rack, of which there is always enough.
+pub fn options(rack: &Rack) -> OpenOptions {
+    OpenOptions { vfs: Some(rack.name().to_owned()), long_log: false, free_bytes: |_| Some(1 << 30) }
+}
+
 fn made(rack: &Rack, traces: &[u32], commits: u32) -> Result<Disk, StoreError> {
     let disk = Disk::new(512);
     disk.forbid(super::cards::secrets());
     let slot = rack.insert(disk.clone());
-    let options = OpenOptions { vfs: Some(rack.name().to_owned()), long_log: false };
-    let mut store = Store::open_on(&slot.path(), Vault::new(&[7; 32]), &options)?;
+    let mut store = Store::open_on(&slot.path(), Vault::new(&[7; 32]), &options(rack))?;
     for next in traces.iter().filter_map(|n| Stan::new(*n)) {
         for _ in 0..=commits {
             store.commit(WallTime(0), &[Record::TraceTaken { next }])?;
@@ -58,6 +62,5 @@ fn made(rack: &Rack, traces: &[u32], commits: u32) -> Result<Disk, StoreError> {
     disk.power_off();
     drop(store);
     disk.power_on();
-    // A copy under another slot's name would not be found: names begin with the slot.
     Ok(disk)
 }

@@ -103,11 +103,10 @@ impl Vfs for Files {
     fn open(&self, path: &str, opts: OpenOptions) -> Result<OpenFile, Error> {
         let (disk, name) = self.find(path)?;
         let create = matches!(opts.access, OpenAccess::Create | OpenAccess::CreateNew);
-        let new = !disk.exists(name).map_err(failed)?;
         let inode = disk.open(name, create).map_err(failed)?;
-        // As SQLite's own file system does it: the first flush of a new log or journal flushes the directory too.
+        // As SQLite's own file system does it: the first flush of a log or journal flushes the directory too.
         let log = matches!(opts.kind, OpenKind::Wal | OpenKind::MainJournal | OpenKind::SuperJournal);
-        Ok(OpenFile { disk, inode, directory: new && log })
+        Ok(OpenFile { disk, inode, directory: create && log })
     }
 
     fn delete(&self, path: &str) -> Result<(), Error> {
@@ -185,5 +184,80 @@ impl DatabaseHandle for OpenFile {
     fn wal_index(&self, _readonly: bool) -> Result<WalDisabled, Error> {
         // The store holds its database exclusively, so SQLite keeps the index of the log in memory.
         Ok(WalDisabled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Stan;
+    use crate::domain::time::WallTime;
+    use crate::engine::record::Record;
+    use crate::proof::dice::Dice;
+    use crate::proof::disk::{Cut, Fault};
+    use crate::proof::template::options;
+    use crate::store::Store;
+    use crate::store::vault::Vault;
+
+    fn store(rack: &Rack, slot: &Slot) -> Store {
+        Store::open_on(&slot.path(), Vault::new(&[7; 32]), &options(rack)).unwrap()
+    }
+
+    fn take(store: &mut Store, next: u32) -> bool {
+        store.commit(WallTime(1), &[Record::TraceTaken { next: Stan::new(next).unwrap() }]).is_ok()
+    }
+
+    /// The process is gone, its last writes stay with the system.
+    fn killed(disk: &Disk, store: Store) {
+        disk.power_off();
+        drop(store);
+        disk.power_on();
+    }
+
+    const LOST: Cut = Cut { keep: 0, garbage: true };
+
+    #[test]
+    fn a_commit_survives_the_power_cut_right_behind_it() {
+        let rack = Rack::new().unwrap();
+        let disk = Disk::new(512);
+        let slot = rack.insert(disk.clone());
+        let mut first = store(&rack, &slot);
+        assert!(take(&mut first, 42));
+        killed(&disk, first);
+        disk.lose_unflushed(&mut Dice::new(1), LOST);
+        assert_eq!(store(&rack, &slot).load().unwrap().next_stan.get(), 42);
+    }
+
+    #[test]
+    fn what_is_committed_behind_a_failed_flush_survives_the_power_cut_too() {
+        let rack = Rack::new().unwrap();
+        let disk = Disk::new(512);
+        let slot = rack.insert(disk.clone());
+        let mut first = store(&rack, &slot);
+        assert!(take(&mut first, 42));
+        disk.break_down(Fault::Flush, 0, 1);
+        assert!(!take(&mut first, 43), "the flush has failed");
+        killed(&disk, first);
+        let mut second = store(&rack, &slot);
+        assert!(take(&mut second, 44));
+        killed(&disk, second);
+        disk.lose_unflushed(&mut Dice::new(1), LOST);
+        assert_eq!(store(&rack, &slot).load().unwrap().next_stan.get(), 44);
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_seen_by_a_probe() {
+        let rack = Rack::new().unwrap();
+        let disk = Disk::new(512);
+        let slot = rack.insert(disk.clone());
+        let mut store = store(&rack, &slot);
+        assert!(take(&mut store, 42));
+        store.probe().unwrap();
+        for fault in [Fault::Write, Fault::Flush] {
+            disk.break_down(fault, 0, 1000);
+            assert!(store.probe().is_err(), "{}", fault.word());
+            disk.repair();
+            store.probe().unwrap();
+        }
     }
 }

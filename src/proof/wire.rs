@@ -163,7 +163,7 @@ impl Wire {
         if fault != 0 {
             self.send(now + PATIENCE, Parcel::GivenUp(exchange, true));
         }
-        let mut request = |wire: &mut Self, at: u64, fate: Fate| {
+        let request = |wire: &mut Self, at: u64, fate: Fate| {
             wire.send(at, Parcel::Request(message.clone(), fate));
         };
         match fault {
@@ -245,7 +245,7 @@ impl Wire {
 
     fn answer(&mut self, at: u64, message: Message, answer: HostAnswer, fate: Fate, dice: &mut Dice) {
         let back = at + dice.between(10 * MS, 300 * MS);
-        let mut send = |wire: &mut Self, at: u64, answer: HostAnswer| {
+        let send = |wire: &mut Self, at: u64, answer: HostAnswer| {
             wire.send(at, Parcel::Answer(message.clone(), Box::new(answer)));
         };
         match fate {

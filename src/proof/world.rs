@@ -2,7 +2,7 @@
 //!
 //! Owns: which thing happens next. Everything is decided by one [`Dice`]; time passes only here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::acquirer::Acquirer;
@@ -13,6 +13,7 @@ use super::clock::Clock;
 use super::dice::Dice;
 use super::disk::{Disk, Fault};
 use super::log::Log;
+use super::message;
 use super::people::{self, People};
 use super::tally::Tally;
 use super::template::Template;
@@ -22,7 +23,7 @@ use super::wire::{Line, Wire};
 use crate::domain::amount::Currency;
 use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
-use crate::domain::ids::{MerchantId, TerminalId, TransactionId};
+use crate::domain::ids::{MerchantId, OperatorId, TerminalId, TransactionId};
 use crate::domain::offline::{Forwarding, OfflineLimits, Resolution};
 use crate::domain::outcome::{Role, TransactionState};
 use crate::domain::prompt::Prompt;
@@ -75,11 +76,12 @@ pub struct World<'r> {
     pub(super) began: u64,
     pub(super) steps: u32,
     pub(super) rack: &'r Rack,
-    pub(super) vfs: String,
     pub(super) slot: Slot,
     pub(super) disk: Disk,
     pub(super) settings: Settings,
     pub(super) teller: Option<Teller>,
+    /// When the process was gone, by the true time.
+    pub(super) died_at: u64,
     /// The process is gone and has not come up again.
     pub(super) down: Option<Crash>,
     /// After so many more commits and actions the process is to end.
@@ -96,6 +98,12 @@ pub struct World<'r> {
     pub(super) calls: BTreeMap<CommandId, Waiting>,
     pub(super) next_call: u64,
     pub(super) books: Books,
+    /// When the last good sign-in was answered.
+    pub(super) signed_in_at: Option<u64>,
+    /// Held payments that were sent once more at the end.
+    pub(super) retried: BTreeSet<TransactionId>,
+    /// How often something else happens than the next good thing, in a hundred.
+    trouble: u64,
     /// Nothing new goes wrong any more.
     pub(super) calm: bool,
     /// The state of disk and acquirer that was checked last.
@@ -156,12 +164,12 @@ impl<'r> World<'r> {
             clock,
             steps: 0,
             rack,
-            vfs: rack.name().to_owned(),
             slot: rack.insert(disk.clone()),
             disk,
             acquirer: Acquirer::new(settings.utc_offset_minutes),
             settings,
             teller: None,
+            died_at: began,
             down: None,
             crash: None,
             wire: Wire::new(),
@@ -174,6 +182,9 @@ impl<'r> World<'r> {
             calls: BTreeMap::new(),
             next_call: 1,
             books: Books::default(),
+            signed_in_at: None,
+            retried: BTreeSet::new(),
+            trouble: dice.one_of([8, 16, 30, 50]),
             calm: false,
             checked: (0, 0),
             dice,
@@ -181,6 +192,13 @@ impl<'r> World<'r> {
         say!(world, "seed {seed}, disk {}", template.name);
         world.start()?;
         world.come_up()?;
+        if world.dice.percent(70) {
+            world.devices_up()?;
+            world.load_master(true)?;
+            world.supervisor_comes()?;
+            world.supervisor_comes()?;
+            world.come_up()?;
+        }
         Ok(world)
     }
 
@@ -188,28 +206,45 @@ impl<'r> World<'r> {
     pub fn step(&mut self) -> Checked {
         self.steps += 1;
         self.clock.pass(Duration::from_micros(self.dice.between(1_000, 300_000)));
-        if self.crash.is_none() && self.dice.percent(9) {
+        if self.crash.is_none() && self.dice.percent(self.trouble / 4) {
             let kind = if self.dice.percent(50) { Crash::Killed } else { Crash::Power };
             self.crash = Some((u32::try_from(self.dice.roll(12)).unwrap_or(0), kind));
         }
-        match self.dice.roll(100) {
-            0..46 => self.forward()?,
-            46..58 => self.app()?,
-            58..66 => self.person()?,
-            66..74 => self.time()?,
-            74..78 => self.operator()?,
-            78..82 => self.supervisor()?,
-            82..85 => self.device()?,
-            85..88 => self.storage(),
-            88..91 => self.weather(),
-            91..93 => self.clocks()?,
-            93..95 => self.ceremony()?,
-            95..97 => self.acquirer_changes(),
-            97..99 => self.goes_now()?,
-            _ => self.clerk()?,
+        if self.dice.percent(self.trouble) {
+            self.otherwise()?;
+        } else {
+            self.forward()?;
         }
         self.come_up()?;
         self.check()
+    }
+
+    /// Anything but the next good thing.
+    fn otherwise(&mut self) -> Checked {
+        match self.dice.roll(100) {
+            0..22 => self.app(),
+            22..37 => self.person(),
+            37..52 => self.time(),
+            52..60 => self.operator(),
+            60..68 => self.supervisor(),
+            68..72 => self.device(),
+            72..78 => self.storage(),
+            78..84 => self.weather(),
+            84..88 => self.clocks(),
+            88..91 => self.ceremony(),
+            91..95 => self.acquirer_changes(),
+            95..98 => self.goes_now(),
+            _ => self.clerk(),
+        }
+    }
+
+    /// The run is over: its log, with what was found, and what it did.
+    pub fn over(mut self, result: &Checked) -> (String, Tally) {
+        match result {
+            Ok(()) => say!(self, "all books agree"),
+            Err(violation) => say!(self, "BROKEN {}: {}", violation.rule, violation.what),
+        }
+        (std::mem::take(&mut self.log).text(), std::mem::take(&mut self.tally))
     }
 
     /// The process ends between two events.
@@ -235,12 +270,39 @@ impl<'r> World<'r> {
         if self.reader != DeviceState::Ready || self.keypad != DeviceState::Ready {
             return self.devices_up();
         }
+        if self.wire.down && self.dice.percent(15) {
+            self.wire.down = false;
+            say!(self, "network up");
+        }
+        if self.settings.operator_required && self.on_duty().is_none() {
+            return self.supervisor_comes();
+        }
         let waiting = (0..self.apps.orders.len()).rev().find(|n| self.state_of(*n) == Some(TransactionState::Created));
         match waiting {
             Some(place) if self.active().is_none() => self.start_payment(place),
             _ if self.active().is_none() && self.dice.percent(70) => self.create(),
             _ => self.time(),
         }
+    }
+
+    fn on_duty(&self) -> Option<OperatorId> {
+        self.teller.as_ref()?.engine().snapshot().terminal.operator
+    }
+
+    /// A supervisor signs in; one is made if there is none yet. After wrong passwords it takes a while.
+    pub(super) fn supervisor_comes(&mut self) -> Checked {
+        let Some(teller) = &self.teller else { return Ok(()) };
+        let set = teller.engine().snapshot().terminal.supervisor_set;
+        let password = people::password(0, &mut self.dice);
+        let Some(operator) = OperatorId::new(self.dice.one_of(people::SUPERVISORS)) else {
+            return Ok(());
+        };
+        let command = if set {
+            Command::OperatorSignIn { operator, password }
+        } else {
+            Command::OperatorSet { operator, role: Role::Supervisor, password }
+        };
+        self.ask(Call::Other("supervisor comes"), command)
     }
 
     pub(super) fn active(&self) -> Option<TransactionId> {
@@ -260,7 +322,7 @@ impl<'r> World<'r> {
         match self.wire.deliver(&mut self.acquirer, right, &mut self.dice) {
             Some(event) => {
                 match &event {
-                    Event::HostReplied(answer) => say!(self, "← {answer:?}"),
+                    Event::HostReplied(answer) => say!(self, "← {}", message::said(answer)),
                     Event::HostFailed(failure) => say!(self, "← {} sent {}", failure.cause, failure.sent),
                     _ => say!(self, "← the line stands"),
                 }
@@ -289,7 +351,7 @@ impl<'r> World<'r> {
         }
     }
 
-    fn create_order(&mut self, place: usize) -> Checked {
+    pub(super) fn create_order(&mut self, place: usize) -> Checked {
         let Some(new) = self.apps.request(place) else { return Ok(()) };
         say!(self, "uid {} wants {} {} {}", new.caller.uid, new.key, new.money, new.mode);
         self.ask(Call::Create(place), Command::Create(new))
@@ -319,7 +381,8 @@ impl<'r> World<'r> {
             3 | 4 => {
                 // No reply has come, or the app has forgotten: it asks again with the same key.
                 let count = self.apps.orders.len();
-                return if count == 0 { Ok(()) } else { self.create_order(self.dice.index(count)) };
+                let place = self.dice.index(count);
+                return if count == 0 { Ok(()) } else { self.create_order(place) };
             }
             5 => match known.and_then(|n| Some((n, self.apps.request(n)?))) {
                 Some((n, new)) => return self.mismatch(n, new),
@@ -418,7 +481,7 @@ impl<'r> World<'r> {
     }
 
     pub(super) fn time(&mut self) -> Checked {
-        let span = self.dice.one_of([1, 5, 20, 61, 400, 3_600, 90_000]);
+        let span = self.dice.one_of([1, 1, 5, 5, 20, 20, 61, 61, 400, 400, 3_600, 90_000]);
         self.pass(Duration::from_secs(span), 12)
     }
 
@@ -462,8 +525,9 @@ impl<'r> World<'r> {
 
     fn operator(&mut self) -> Checked {
         let Some(operator) = people::operator(&mut self.dice) else { return Ok(()) };
-        let password = people::password(10, &mut self.dice);
-        let command = match self.dice.roll(9) {
+        let roll = self.dice.roll(9);
+        let password = people::password(if roll < 4 { 15 } else { 0 }, &mut self.dice);
+        let command = match roll {
             0..4 => Command::OperatorSignIn { operator, password },
             4 => Command::OperatorSignInAtKeypad,
             5 => Command::OperatorSignOut,
@@ -519,20 +583,22 @@ impl<'r> World<'r> {
         Ok(())
     }
 
-    fn storage(&mut self) {
+    fn storage(&mut self) -> Checked {
         if self.disk.is_faulty() && self.dice.percent(70) {
             say!(self, "the disk works again");
-            return self.disk.repair();
+            self.disk.repair();
+            return Ok(());
         }
         let fault = self.dice.one_of([Fault::Full, Fault::Full, Fault::Write, Fault::Flush, Fault::Flush, Fault::Read]);
         let (good, times) = (self.dice.roll(20), self.dice.one_of([1, 1, 2, 5, 1_000]));
         say!(self, "{} after {good}, {times} times", fault.word());
         self.tally.fault(fault.word());
         self.disk.break_down(fault, u32::try_from(good).unwrap_or(0), times);
+        Ok(())
     }
 
     /// In the middle of some later commit the power goes; or the network comes and goes.
-    fn weather(&mut self) {
+    fn weather(&mut self) -> Checked {
         if self.dice.percent(50) {
             let changes = u32::try_from(self.dice.roll(60)).unwrap_or(0);
             say!(self, "the power will go after {changes} writes");
@@ -542,6 +608,7 @@ impl<'r> World<'r> {
             self.wire.down = !self.wire.down;
             say!(self, "network {}", if self.wire.down { "down" } else { "up" });
         }
+        Ok(())
     }
 
     fn clocks(&mut self) -> Checked {
@@ -586,7 +653,7 @@ impl<'r> World<'r> {
         self.pump()
     }
 
-    fn acquirer_changes(&mut self) {
+    fn acquirer_changes(&mut self) -> Checked {
         if self.dice.percent(60) {
             say!(self, "the acquirer has lost the working keys");
             self.tally.fault("acquirer loses keys");
@@ -595,6 +662,7 @@ impl<'r> World<'r> {
             self.acquirer.clock_error = self.dice.one_of([0, 0, 0, 120, -120, 4_000, -86_400]);
             say!(self, "the acquirer's clock is {} s off", self.acquirer.clock_error);
         }
+        Ok(())
     }
 
     fn clerk(&mut self) -> Checked {
@@ -615,6 +683,7 @@ impl<'r> World<'r> {
         if self.checked != state {
             self.checked = state;
             self.audit()?;
+            self.note_held();
         }
         Ok(())
     }

@@ -120,7 +120,9 @@ impl Store {
         self.files.check()?;
         let mut run = || {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            tx.execute("UPDATE terminal SET next_stan = next_stan", [])?;
+            // A row updated to what it is already would not be written at all; this page is, whatever stands on it.
+            let version: i64 = tx.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+            tx.pragma_update(None, "user_version", version)?;
             Ok(tx.commit()?)
         };
         run().map_err(|e: StoreError| e.at(&self.path))

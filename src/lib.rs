@@ -14,6 +14,7 @@ pub mod driver;
 pub mod engine;
 pub mod host;
 pub mod keypad;
+pub mod proof;
 pub mod reader;
 pub mod sim;
 pub mod store;

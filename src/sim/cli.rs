@@ -1,15 +1,6 @@
-//! The command line of `smartpos-sim`.
+//! The simulators on the command line of `smartpos-sim`.
 
-use clap::{Parser, Subcommand};
-
-/// Simulators of everything around smartposd.
-#[derive(Parser, Debug)]
-#[command(name = "smartpos-sim", version)]
-pub struct Cli {
-    /// Which simulator.
-    #[command(subcommand)]
-    pub command: Command,
-}
+use clap::Subcommand;
 
 /// One simulator each.
 #[derive(Subcommand, Debug)]
@@ -25,8 +16,8 @@ pub enum Command {
 }
 
 /// Runs the chosen simulator.
-pub fn run(cli: Cli) -> Result<(), String> {
-    match cli.command {
+pub fn run(command: Command) -> Result<(), String> {
+    match command {
         Command::Acquirer(args) => super::acquirer::run(*args),
         Command::Reader(args) => super::reader::run(args),
         Command::Keypad(args) => super::keypad::run(args),

@@ -116,8 +116,11 @@ impl Teller {
 
     fn refused(&mut self, now: Now, error: &StoreError) -> Result<Settled, StoreError> {
         let evidence = error.to_string();
-        self.rebuild(now)?;
-        // What the recovery wants to write cannot be written now either; it decides the same again once the disk works.
+        let mut stored = self.store.load()?;
+        // What became of a payment is not told as long as it cannot be written. Nor is it sure: a commit whose flush failed
+        // may be found done by the next process, and that one then tells the other story.
+        stored.open.clear();
+        self.engine = Engine::recover(self.settings.clone(), stored, now.mono.0, now);
         while self.engine.poll().is_some() {}
         self.engine.handle(now, Event::StorageChanged { fault: Some(evidence.clone()) });
         self.retry_at = Some(now.mono.after(RETRY));

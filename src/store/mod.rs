@@ -9,6 +9,7 @@ mod disk;
 mod entry;
 mod error;
 mod journal;
+pub mod life;
 mod offline;
 mod payment;
 mod queue;

@@ -18,6 +18,8 @@ pub const REPEAT_PERIOD: Duration = Duration::from_millis(33);
 const BOUNCE: Duration = Duration::from_millis(2);
 /// What happens when it is handed over.
 const ON_TIME: Duration = Duration::ZERO;
+/// A motion that comes later than this puts off all that follow.
+const LATE: Duration = Duration::from_millis(1);
 /// The most that may wait to be typed.
 const MAX_QUEUE: usize = 10_000;
 
@@ -177,7 +179,9 @@ impl Fingers {
     pub fn poll(&mut self) -> Option<Output> {
         loop {
             let entry = self.queue.first_entry().filter(|e| e.key().0 <= self.now)?;
-            match entry.remove() {
+            let ((due, _), step) = entry.remove_entry();
+            self.put_off(self.now.since(due));
+            match step {
                 Step::Done(client) => return Some(Output::Done(client)),
                 Step::Raw(event) => return Some(Output::Events(vec![event, SYN_REPORT], ON_TIME)),
                 Step::Drop => return Some(Output::Events(vec![SYN_DROPPED, SYN_REPORT], ON_TIME)),
@@ -193,6 +197,15 @@ impl Fingers {
                     }
                 }
             }
+        }
+    }
+
+    /// On a busy machine a press may come late; a release that then came in time would make a bounce of it.
+    fn put_off(&mut self, late: Duration) {
+        if late > LATE {
+            let waiting = std::mem::take(&mut self.queue);
+            self.queue = waiting.into_iter().map(|((at, n), step)| ((at.after(late), n), step)).collect();
+            self.free_at = self.free_at.after(late);
         }
     }
 
@@ -236,6 +249,18 @@ mod tests {
         fingers.type_keys(ms(5), &Layout::Numpad.text(&["12", "enter"]).unwrap()).unwrap();
         let expected = [(5, 79, 1), (45, 79, 0), (75, 80, 1), (115, 80, 0), (145, 96, 1), (185, 96, 0)];
         assert_eq!(keys(&mut fingers, ms(9_999)), expected);
+    }
+
+    #[test]
+    fn a_press_that_comes_late_is_as_long_as_any_other() {
+        let mut fingers = fingers();
+        fingers.type_keys(ms(5), &Layout::Numpad.text(&["12"]).unwrap()).unwrap();
+        fingers.expire(ms(40));
+        assert!(matches!(fingers.poll(), Some(Output::Events(..))));
+        assert_eq!((fingers.poll(), fingers.deadline()), (None, Some(ms(80))));
+        assert_eq!(keys(&mut fingers, ms(9_999)), [(80, 79, 0), (110, 80, 1), (150, 80, 0)]);
+        fingers.type_keys(ms(151), &Layout::Numpad.text(&["enter"]).unwrap()).unwrap();
+        assert_eq!(fingers.deadline(), Some(ms(180)), "the next order keeps its distance, too");
     }
 
     #[test]

@@ -72,6 +72,25 @@ BEGIN
     SELECT RAISE(ABORT, 'a payment that the host has, or that was given up, is not sent again');
 END;
 
+-- The life of a payment, as it is drawn in life.rs: what is finished stays as it ended.
+CREATE TRIGGER payment_life BEFORE UPDATE OF state, outcome ON payment
+WHEN (new.state IS NOT old.state OR new.outcome IS NOT old.outcome)
+ AND old.state || ' ' || coalesce(old.outcome, '') || '>' || new.state || ' ' || coalesce(new.outcome, '') NOT IN (
+    'created >authorising ',
+    'created >finished cancelled',
+    'created >finished declined',
+    'created >finished approved-offline',
+    'authorising >finished approved',
+    'authorising >finished declined',
+    'authorising >finished cancelled',
+    'authorising >finished unknown',
+    'authorising >reversing unknown',
+    'reversing unknown>finished cancelled',
+    'reversing unknown>finished unknown')
+BEGIN
+    SELECT RAISE(ABORT, 'a payment cannot go from where it is to there');
+END;
+
 -- Cards that are not accepted offline: by keyed hash.
 CREATE TABLE denied (
     card BLOB PRIMARY KEY,

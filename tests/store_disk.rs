@@ -7,6 +7,12 @@ mod store_common;
 use std::path::Path;
 
 use smartpos::domain::cause::Cause;
+use smartpos::domain::offline::OfflineMode;
+use smartpos::domain::outcome::TransactionKind;
+use smartpos::domain::time::Now;
+use smartpos::engine::command::{Caller, Command, CommandId, NewTransaction};
+use smartpos::engine::event::Event;
+use smartpos::store::teller::{Settled, Teller};
 use smartpos::store::vault::Vault;
 use smartpos::store::{Store, StoreError};
 use store_common::*;
@@ -40,6 +46,44 @@ fn a_file_that_is_moved_under_the_running_daemon_stops_commits_until_it_is_back(
         drop(store);
         assert_eq!(open(directory.path()).load().unwrap().next_id.0, 3);
     }
+}
+
+fn ask_to_create(teller: &mut Teller, now: Now) -> Settled {
+    let new = NewTransaction {
+        caller: Caller { uid: 1000, connection: ":1.5".to_owned() },
+        kind: TransactionKind::Sale,
+        key: created(1).key,
+        money: created(1).money,
+        confirm_amount: None,
+        detached: false,
+        reference: None,
+        mode: OfflineMode::OnlineOnly,
+    };
+    let asked = Event::Asked { id: CommandId(1), command: Command::Create(new), stored: None };
+    teller.handle(now, asked);
+    teller.settle(now).unwrap()
+}
+
+#[test]
+fn the_teller_names_the_file_that_is_gone_and_goes_on_when_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (here, away) = (database(directory.path()), directory.path().join("away"));
+    let mut teller = Teller::new(settings(), open(directory.path()), 1, NOW).unwrap();
+    while !matches!(teller.settle(NOW).unwrap(), Settled::Idle) {}
+    std::fs::rename(&here, &away).unwrap();
+    let Settled::Refused(evidence) = ask_to_create(&mut teller, NOW) else { panic!("nothing was refused") };
+    assert!(
+        evidence.contains(here.to_str().unwrap()) && evidence.contains("put the very same file back"),
+        "{evidence}"
+    );
+    let later = |seconds: u64| Now { mono: NOW.mono.after(std::time::Duration::from_secs(seconds)), ..NOW };
+    assert!(!teller.retry(later(11)), "it is still gone");
+    std::fs::rename(&away, &here).unwrap();
+    assert!(!teller.retry(later(12)), "it is not time yet");
+    assert!(teller.retry(later(22)));
+    while !matches!(teller.settle(later(22)).unwrap(), Settled::Idle) {}
+    assert!(matches!(ask_to_create(&mut teller, later(23)), Settled::Done(_)));
+    assert!(teller.store().find_by_key(1000, &created(1).key).unwrap().is_some());
 }
 
 #[test]

@@ -18,7 +18,6 @@ use smartpos::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use smartpos::domain::pan::Pan;
 use smartpos::domain::response::{Response, ResponseAction, ResponseClass};
 use smartpos::domain::secret::{PinBlock, SecretBytes};
-use smartpos::domain::time::{Instant, Now, WallTime};
 use smartpos::engine::action::Action;
 use smartpos::engine::command::{Caller, Command, CommandId, Device, NewTransaction};
 use smartpos::engine::event::Event;
@@ -26,8 +25,6 @@ use smartpos::engine::machine::{Engine, Output};
 use smartpos::engine::snapshot::TransactionView;
 use smartpos::store::Store;
 use store_common::*;
-
-const NOW: Now = Now { mono: Instant(1_000_000), wall: WallTime(1_795_492_800_000_000) };
 
 /// The core loop in small: commit, then act.
 struct Core {

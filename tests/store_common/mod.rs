@@ -15,7 +15,7 @@ use smartpos::domain::offline::{Forwarding, OfflineLimits, OfflineMode, OfflineM
 use smartpos::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use smartpos::domain::pan::Pan;
 use smartpos::domain::secret::SecretBytes;
-use smartpos::domain::time::WallTime;
+use smartpos::domain::time::{Instant, Now, WallTime};
 use smartpos::engine::command::{Caller, ListFilter, NewTransaction};
 use smartpos::engine::record::Record;
 use smartpos::engine::settings::{ForwardSettings, Settings};
@@ -199,6 +199,33 @@ pub fn sale_offline(store: &mut Store, id: u64) {
 /// The same payment somewhere else on its way to the host.
 pub fn forwarded(id: u64, forwarding: Forwarding) -> Record {
     change(TransactionView { forwarding: Some(forwarding), attempts: 1, ..offline(id) })
+}
+
+/// When the engine of these tests lives.
+pub const NOW: Now = Now { mono: Instant(1_000_000), wall: WallTime(1_795_492_800_000_000) };
+
+/// Of an engine on top of the store.
+pub fn settings() -> Settings {
+    Settings {
+        terminal_id: TerminalId::new("99000001").unwrap(),
+        merchant_id: MerchantId::new("104110045110001").unwrap(),
+        currency: Currency::CNY,
+        max_amount: 5_000_000,
+        pin_above: 100_000,
+        operator_required: false,
+        confirm_amount: true,
+        utc_offset_minutes: 480,
+        card_wait: Duration::from_secs(60),
+        start_wait: Duration::from_secs(300),
+        keys_max_age: Duration::from_secs(86_400),
+        clock_tolerance: Duration::from_secs(300),
+        reader_power: false,
+        reversal_ends: vec!["25".to_owned()],
+        reversal_retries: 3,
+        offline: OfflineLimits::default(),
+        forwarding: ForwardSettings::default(),
+        boot: "boot-1".to_owned(),
+    }
 }
 
 /// One online sale, in the three commits the engine makes of it.

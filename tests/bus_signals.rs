@@ -204,3 +204,34 @@ async fn a_change_is_told_once_and_before_its_signal() {
     last_word(&stage).await;
     assert!(ear.until_terminal().await.is_empty());
 }
+
+#[tokio::test]
+async fn the_owner_of_a_payment_hears_of_it_before_of_the_terminal() {
+    let Some(bus) = PrivateBus::start("the_owner_of_a_payment_hears_of_it_before_of_the_terminal") else { return };
+    let stage = Stage::usual(&bus).await;
+    let app = App::on(&bus).await;
+    let mut ear = Ear::of(&app).await;
+    let path = app.create("mine").await;
+    let connection = app.connection.unique_name().unwrap().to_string();
+    stage
+        .core(move |world| {
+            let id = TransactionId(1);
+            let signals = vec![
+                Signal::TerminalStateChanged { old: TerminalState::Ready, new: TerminalState::Busy, cause: None },
+                Signal::TransactionFinished { id, connection, outcome: Outcome::Declined },
+            ];
+            world.change(signals, |s| {
+                s.terminal.state = TerminalState::Busy;
+                let mut view = smartpos::engine::snapshot::TransactionView::clone(&s.transactions[&id]);
+                view.outcome = Some(Outcome::Declined);
+                s.transactions.insert(id, std::sync::Arc::new(view));
+            });
+        })
+        .await;
+    let heard = ear.until_terminal().await;
+    let order: Vec<_> = heard.iter().map(|h| (h.0.as_str(), h.1.as_str())).collect();
+    let changed = "PropertiesChanged";
+    // Each change comes before the signal that speaks of it; the terminal's own signal ended the list.
+    let expected = [(changed, path.as_str()), ("Finished", &path), (changed, names::TERMINAL), (changed, names::ROOT)];
+    assert!(order.ends_with(&expected), "{order:?}");
+}

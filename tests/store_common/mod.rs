@@ -280,30 +280,6 @@ pub fn copy_files(from: &Path, to: &Path) {
     }
 }
 
-/// An engine's settings.
-pub fn settings() -> Settings {
-    Settings {
-        terminal_id: TerminalId::new("99000001").unwrap(),
-        merchant_id: MerchantId::new("104110045110001").unwrap(),
-        currency: Currency::CNY,
-        max_amount: 5_000_000,
-        pin_above: 100_000,
-        operator_required: false,
-        confirm_amount: true,
-        utc_offset_minutes: 480,
-        card_wait: Duration::from_secs(60),
-        start_wait: Duration::from_secs(300),
-        keys_max_age: Duration::from_secs(86_400),
-        clock_tolerance: Duration::from_secs(300),
-        reversal_ends: vec!["25".to_owned()],
-        reversal_retries: 3,
-        offline: OfflineLimits::default(),
-        forwarding: ForwardSettings::default(),
-        boot: "boot-1".to_owned(),
-        reader_power: false,
-    }
-}
-
 /// Runs one ignored test of this very binary in a process of its own, through these words of another program.
 pub fn run_child(through: &[&str], test: &str, directory: &Path) -> std::process::Output {
     let program = std::env::current_exe().unwrap();

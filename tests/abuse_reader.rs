@@ -11,7 +11,7 @@ mod rig;
 #[path = "common/site.rs"]
 mod site;
 
-use rig::{Rig, Sale, Setup, eventually};
+use rig::{PIN, Rig, Sale, Setup, eventually};
 use site::Till;
 
 const READER: &str = "/org/smartposd/Pos1/Reader0";
@@ -34,19 +34,8 @@ fn reader_is(till: &Till, state: &str) {
 
 /// The customer presents the card again as often as asked.
 fn follow(rig: &Rig, sale: Sale) -> serde_json::Value {
-    let mut again = 0;
-    eventually("the end of the sale", || {
-        let asked = sale.prompts("present-again").len();
-        if !sale.is_over() && asked > again {
-            again = asked;
-            rig.lift_card(|| sale.is_over());
-            rig.reader_order("card in");
-        }
-        sale.is_over().then_some(())
-    });
-    let result = sale.result();
-    rig.reader_order("card out");
-    result
+    rig.serve(&sale, PIN);
+    sale.result()
 }
 
 /// A sale in which the reader's line has this fault from the moment the card is asked for.

@@ -99,17 +99,11 @@ impl Rig {
         let at = |name: &str| dir.path().join(name);
         let (bus, bus_address) = start_bus(&dbus, dir.path());
         let (acquirer, acquirer_address) = start_acquirer(dir.path(), "127.0.0.1:0", &setup.acquirer);
-        let mut reader = Command::new(SIM);
-        reader
-            .arg("reader")
-            .arg("--link")
-            .arg(at("ttyReader"))
-            .arg("--control")
-            .arg(at("reader.sock"))
-            .args(&setup.reader);
+        let mut reader = hardware("reader");
+        reader.arg("--link").arg(at("ttyReader")).arg("--control").arg(at("reader.sock")).args(&setup.reader);
         let (reader, _) = spawn_ready(reader);
-        let mut keypad = Command::new(SIM);
-        keypad.arg("keypad").arg("--socket").arg(at("keys.sock")).arg("--control").arg(at("keypad.sock"));
+        let mut keypad = hardware("keypad");
+        keypad.arg("--socket").arg(at("keys.sock")).arg("--control").arg(at("keypad.sock"));
         let (keypad, _) = spawn_ready(keypad);
         let notify = UnixDatagram::bind(at("notify.sock")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -291,6 +285,28 @@ impl Rig {
         order_to("reader", &self.path("reader.sock"), order)
     }
 
+    /// The customer, who has shown a card, does what the prompts ask for until the sale is over.
+    pub fn serve(&self, sale: &Sale, pin: &str) {
+        let (mut shown, mut typed) = (0, false);
+        eventually("the end of the sale", || {
+            let asked = sale.prompts("present-again").len();
+            if sale.is_over() {
+                return Some(());
+            }
+            if asked > shown {
+                shown = asked;
+                self.lift_card(|| sale.is_over());
+                self.reader_order("card in");
+            }
+            if !typed && !sale.prompts("enter-pin").is_empty() {
+                typed = true;
+                self.keypad_order(&format!("type {pin} enter"));
+            }
+            None
+        });
+        self.reader_order("card out");
+    }
+
     /// The customer takes the card away and gives the reader time to see that, unless nobody looks any more.
     pub fn lift_card(&self, over: impl Fn() -> bool) {
         self.reader_order("card out");
@@ -414,6 +430,13 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(!line.is_empty(), "dbus-daemon did not start");
     (Process(child), address)
+}
+
+/// A simulated device. It goes before other processes where that is allowed: real ones do not wait for a processor.
+fn hardware(kind: &str) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "-10", SIM, kind]);
+    command
 }
 
 /// The simulated acquirer alone, with ledger and control socket in this directory; and where it listens.

@@ -11,7 +11,7 @@ mod rig;
 #[path = "common/site.rs"]
 mod site;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;

@@ -99,14 +99,21 @@ impl Rig {
         let at = |name: &str| dir.path().join(name);
         let (bus, bus_address) = start_bus(&dbus, dir.path());
         let (acquirer, acquirer_address) = start_acquirer(dir.path(), "127.0.0.1:0", &setup.acquirer);
-        let mut reader = hardware("reader");
-        reader.arg("--link").arg(at("ttyReader")).arg("--control").arg(at("reader.sock")).args(&setup.reader);
+        let mut reader = Command::new(SIM);
+        reader
+            .arg("reader")
+            .arg("--link")
+            .arg(at("ttyReader"))
+            .arg("--control")
+            .arg(at("reader.sock"))
+            .args(&setup.reader);
         let (reader, _) = spawn_ready(reader);
-        let mut keypad = hardware("keypad");
-        keypad.arg("--socket").arg(at("keys.sock")).arg("--control").arg(at("keypad.sock"));
+        let mut keypad = Command::new(SIM);
+        keypad.arg("keypad").arg("--socket").arg(at("keys.sock")).arg("--control").arg(at("keypad.sock"));
         let (keypad, _) = spawn_ready(keypad);
         let notify = UnixDatagram::bind(at("notify.sock")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
+        hurry(&[&reader, &keypad]);
         let rig = Self {
             bus_address,
             acquirer_address,
@@ -432,11 +439,12 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     (Process(child), address)
 }
 
-/// A simulated device. It goes before other processes where that is allowed: real ones do not wait for a processor.
-fn hardware(kind: &str) -> Command {
-    let mut command = Command::new("nice");
-    command.args(["-n", "-10", SIM, kind]);
-    command
+/// Lets simulated devices go before other processes, where that is allowed: real ones do not wait for a processor.
+fn hurry(devices: &[&Process]) {
+    for device in devices {
+        // Refused to all but root; then they wait like everybody.
+        let _ = Command::new("renice").args(["-n", "-10", "-p", &device.0.id().to_string()]).output();
+    }
 }
 
 /// The simulated acquirer alone, with ledger and control socket in this directory; and where it listens.

@@ -24,8 +24,8 @@ const MAX_QUEUE: usize = 10_000;
 /// What comes out of the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// One packet of events, which happened so long ago: a kernel stamps what contacts do more exactly than this process
-    /// is woken.
+    /// One packet of events, which happened so long ago: the kernel stamps what a worn contact does more exactly than
+    /// this process is woken.
     Events(Vec<Event>, Duration),
     /// All that this client ordered has been typed.
     Done(ClientId),
@@ -177,7 +177,6 @@ impl Fingers {
     pub fn poll(&mut self) -> Option<Output> {
         loop {
             let entry = self.queue.first_entry().filter(|e| e.key().0 <= self.now)?;
-            let late = self.now.since(entry.key().0);
             match entry.remove() {
                 Step::Done(client) => return Some(Output::Done(client)),
                 Step::Raw(event) => return Some(Output::Events(vec![event, SYN_REPORT], ON_TIME)),
@@ -190,7 +189,7 @@ impl Fingers {
                     };
                     // As in the kernel: a key that is down cannot go down again.
                     if changes {
-                        return Some(Output::Events(packet(key, motion), ago + late));
+                        return Some(Output::Events(packet(key, motion), ago));
                     }
                 }
             }

@@ -142,7 +142,7 @@ fn whoever_else_answers_at_the_hosts_address_gets_no_sale_through() {
         ("refuse", "cancelled", &["N05"]),
         ("connect close sticky", "cancelled", &["N05", "B06"]),
         ("connect html sticky", "cancelled", &["N08"]),
-        ("connect garbage sticky", "cancelled", &["N08", "S06", "B06"]),
+        ("connect garbage sticky", "cancelled", &["N08", "S06", "B06", "N05"]),
     ];
     sells_under("whoever_else_answers_at_the_hosts_address_gets_no_sale_through", "idle_close = 0\n", cases);
 }

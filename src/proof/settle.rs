@@ -27,6 +27,7 @@ impl World<'_> {
         self.disk.repair();
         self.disk.cut_in(None);
         (self.wire.calm, self.wire.down) = (true, false);
+        self.outages = (0, 0);
         (self.acquirer.calm, self.acquirer.clock_error) = (true, 0);
         self.come_up()?;
         self.clock.synchronise();

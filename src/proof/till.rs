@@ -204,6 +204,7 @@ impl World<'_> {
     fn ask_host(&mut self, request: &HostRequest) -> Checked {
         let message = Message::new(request, self.wire.installed, card_of);
         say!(self, "→ {message}");
+        self.tally.event(message.kind());
         let payment = match (&message.body, message.trace()) {
             (Body::Sale(..) | Body::Offline(..) | Body::Reversal(..), Some((trace, _))) => self.payment_with(trace),
             _ => None,
@@ -291,7 +292,12 @@ impl World<'_> {
         let first = self.books.promises.get(&id).is_some_and(|p| p.told != Some(outcome));
         self.books.told(id, outcome)?;
         if first {
-            say!(self, "payment {id} is told {outcome}");
+            let view = self.teller.as_ref().and_then(|t| t.engine().snapshot().transactions.get(&id).cloned());
+            let evidence = view.map(|v| v.evidence.clone()).unwrap_or_default();
+            if let Some((why, _)) = evidence.split_once(':').filter(|(w, _)| w.starts_with("offline-")) {
+                self.tally.event(why);
+            }
+            say!(self, "payment {id} is told {outcome} {evidence}");
         }
         Ok(())
     }

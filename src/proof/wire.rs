@@ -225,7 +225,7 @@ impl Wire {
             }
             Parcel::Unreachable(exchange) if exchange == self.exchange && self.line == Line::Reaching => {
                 self.hang_up();
-                let cause = dice.one_of([Cause::N05, Cause::N06, Cause::N09, Cause::N01]);
+                let cause = dice.one_of([Cause::N05, Cause::N06, Cause::N01, Cause::N02, Cause::N04, Cause::N05, Cause::N09]);
                 Some(failed(cause, false))
             }
             Parcel::GivenUp(exchange, sent) if exchange == self.exchange && matches!(self.line, Line::Asked(_)) => {

@@ -55,6 +55,8 @@ pub(super) enum Call {
     Mismatch(usize),
     /// It is looked for by its key.
     Find(usize),
+    /// It is started.
+    Start(usize),
     /// Anything whose reply says nothing of money.
     Other(&'static str),
 }
@@ -100,10 +102,16 @@ pub struct World<'r> {
     pub(super) books: Books,
     /// When the last good sign-in was answered.
     pub(super) signed_in_at: Option<u64>,
+    /// The order whose payment was not let start last.
+    refused: Option<usize>,
     /// Held payments that were sent once more at the end.
     pub(super) retried: BTreeSet<TransactionId>,
     /// How often something else happens than the next good thing, in a hundred.
     trouble: u64,
+    /// How often the process is to end at the next commits and actions, in a hundred.
+    crashes: u64,
+    /// How often the network goes for a longer while, in a thousand, and for how many steps it is still gone.
+    pub(super) outages: (u64, u32),
     /// Nothing new goes wrong any more.
     pub(super) calm: bool,
     /// The state of disk and acquirer that was checked last.
@@ -183,8 +191,11 @@ impl<'r> World<'r> {
             next_call: 1,
             books: Books::default(),
             signed_in_at: None,
+            refused: None,
             retried: BTreeSet::new(),
-            trouble: dice.one_of([8, 16, 30, 50]),
+            trouble: dice.one_of([4, 12, 25, 50]),
+            crashes: dice.one_of([0, 1, 3, 9]),
+            outages: (dice.one_of([0, 20, 60]), 0),
             calm: false,
             checked: (0, 0),
             dice,
@@ -206,7 +217,8 @@ impl<'r> World<'r> {
     pub fn step(&mut self) -> Checked {
         self.steps += 1;
         self.clock.pass(Duration::from_micros(self.dice.between(1_000, 300_000)));
-        if self.crash.is_none() && self.dice.percent(self.trouble / 4) {
+        self.season();
+        if self.crash.is_none() && self.dice.percent(self.crashes) {
             let kind = if self.dice.percent(50) { Crash::Killed } else { Crash::Power };
             self.crash = Some((u32::try_from(self.dice.roll(12)).unwrap_or(0), kind));
         }
@@ -217,6 +229,27 @@ impl<'r> World<'r> {
         }
         self.come_up()?;
         self.check()
+    }
+
+    /// The network goes for a while, and comes back.
+    fn season(&mut self) {
+        let (often, left) = &mut self.outages;
+        match left {
+            1.. => {
+                *left -= 1;
+                if *left == 0 {
+                    self.wire.down = false;
+                    say!(self, "the network is back");
+                }
+            }
+            0 if self.dice.roll(1000) < *often => {
+                *left = u32::try_from(self.dice.between(5, 30)).unwrap_or(5);
+                self.wire.down = true;
+                self.tally.fault("network outage");
+                say!(self, "the network goes for {left} steps");
+            }
+            0 => {}
+        }
     }
 
     /// Anything but the next good thing.
@@ -270,19 +303,35 @@ impl<'r> World<'r> {
         if self.reader != DeviceState::Ready || self.keypad != DeviceState::Ready {
             return self.devices_up();
         }
-        if self.wire.down && self.dice.percent(15) {
+        if self.wire.down && self.outages.1 == 0 && self.dice.percent(15) {
             self.wire.down = false;
             say!(self, "network up");
         }
         if self.settings.operator_required && self.on_duty().is_none() {
             return self.supervisor_comes();
         }
+        if self.clock.off_by().abs() > 300 && self.dice.percent(20) {
+            return self.synchronise();
+        }
+        if self.active().is_some() {
+            return self.time();
+        }
         let waiting = (0..self.apps.orders.len()).rev().find(|n| self.state_of(*n) == Some(TransactionState::Created));
         match waiting {
-            Some(place) if self.active().is_none() => self.start_payment(place),
-            _ if self.active().is_none() && self.dice.percent(70) => self.create(),
-            _ => self.time(),
+            Some(place) if self.refused == Some(place) => self.give_up(place),
+            Some(place) => self.start_payment(place),
+            None if self.dice.percent(70) => self.create(),
+            None => self.time(),
         }
+    }
+
+    /// A payment that was not let start is cancelled; the app makes another one.
+    fn give_up(&mut self, place: usize) -> Checked {
+        self.refused = None;
+        let Some((caller, id)) = self.apps.orders.get(place).and_then(|o| Some((self.apps.caller_of(o), o.id?))) else {
+            return Ok(());
+        };
+        self.ask(Call::Other("cancel"), Command::Cancel { caller, id })
     }
 
     fn on_duty(&self) -> Option<OperatorId> {
@@ -344,7 +393,7 @@ impl<'r> World<'r> {
     }
 
     fn create(&mut self) -> Checked {
-        let minor = self.dice.one_of([1, 1_234, 9_900, 15_000, 20_000, 30_000, 30_001, 99_999, 100_000, 5_000_001]);
+        let minor = self.dice.one_of([1, 1_234, 9_900, 9_900, 15_000, 20_000, 30_000, 30_001, 100_000, 5_000_001]);
         match self.apps.wish(minor, &mut self.dice) {
             Some(place) => self.create_order(place),
             None => Ok(()),
@@ -362,7 +411,7 @@ impl<'r> World<'r> {
             return Ok(());
         };
         say!(self, "start {id}");
-        self.ask(Call::Other("start"), Command::Start { caller, id })
+        self.ask(Call::Start(place), Command::Start { caller, id })
     }
 
     fn app(&mut self) -> Checked {
@@ -448,8 +497,16 @@ impl<'r> World<'r> {
                 broken("a key stands for its arguments", format!("order {place} with its own arguments: {}", refusal.text))
             }
             (what, answer) => {
-                if let Err(refusal) = answer {
-                    say!(self, "{what:?} refused: {}", refusal.text);
+                match answer {
+                    Err(refusal) => {
+                        if let Call::Start(place) = what {
+                            self.refused = Some(place);
+                        }
+                        let why = refusal.text.split_once(':').map(|t| t.0).filter(|w| w.starts_with("offline-"));
+                        self.tally.event(why.map_or("calls refused", |w| w));
+                        say!(self, "{what:?} refused: {}", refusal.text);
+                    }
+                    Ok(_) => self.tally.event("calls that succeeded"),
                 }
                 Ok(())
             }
@@ -618,6 +675,10 @@ impl<'r> World<'r> {
             self.tally.fault("wall clock jumps");
             return self.expire();
         }
+        self.synchronise()
+    }
+
+    fn synchronise(&mut self) -> Checked {
         self.clock.synchronise();
         say!(self, "the wall clock is synchronised");
         self.tell(Event::ClockSynchronised)

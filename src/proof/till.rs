@@ -361,6 +361,7 @@ impl World<'_> {
             let changes = u32::try_from(self.dice.roll(40)).unwrap_or(0);
             self.disk.cut_in(Some(changes));
         }
+        self.starts += 1;
         let hits = self.disk.hits();
         let opened = self.open();
         if self.disk.is_off() {

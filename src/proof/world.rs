@@ -2,7 +2,9 @@
 //!
 //! Owns: which thing happens next. Everything is decided by one [`Dice`]; time passes only here.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::acquirer::Acquirer;
@@ -114,6 +116,10 @@ pub struct World<'r> {
     pub(super) outages: (u64, u32),
     /// Nothing new goes wrong any more.
     pub(super) calm: bool,
+    /// How often the database was opened.
+    pub(super) starts: u64,
+    /// What was read of the disk in which state.
+    read: RefCell<Option<((u64, u64), Rc<Vec<TransactionView>>)>>,
     /// The state of disk and acquirer that was checked last.
     checked: (u64, u64),
 }
@@ -197,6 +203,8 @@ impl<'r> World<'r> {
             crashes: dice.one_of([0, 1, 3, 9]),
             outages: (dice.one_of([0, 20, 60]), 0),
             calm: false,
+            starts: 0,
+            read: RefCell::new(None),
             checked: (0, 0),
             dice,
         };
@@ -472,14 +480,22 @@ impl<'r> World<'r> {
 
     /// Any payment on disk like this.
     fn any_view(&mut self, wanted: impl Fn(&TransactionView) -> bool) -> Option<TransactionView> {
-        let views: Vec<_> = self.views().ok()?.into_iter().filter(wanted).collect();
-        self.dice.pick(&views).cloned()
+        let views = self.views().ok()?;
+        let views: Vec<_> = views.iter().filter(|v| wanted(v)).collect();
+        self.dice.pick(&views).map(|v| (*v).clone())
     }
 
-    /// All payments, by what is on disk.
-    pub(super) fn views(&self) -> Result<Vec<TransactionView>, StoreError> {
+    /// All payments, by what is on disk; read again only when something was written since.
+    pub(super) fn views(&self) -> Result<Rc<Vec<TransactionView>>, StoreError> {
+        let Some(teller) = &self.teller else { return Ok(Rc::default()) };
+        let state = (self.starts, self.disk.flushes());
+        if let Some((_, views)) = self.read.borrow().as_ref().filter(|(s, _)| *s == state) {
+            return Ok(Rc::clone(views));
+        }
         let filter = ListFilter { uid: None, outcome: None, before: None, limit: 500 };
-        self.teller.as_ref().map_or_else(|| Ok(Vec::new()), |t| t.store().list(&filter))
+        let views = Rc::new(teller.store().list(&filter)?);
+        *self.read.borrow_mut() = Some((state, Rc::clone(&views)));
+        Ok(views)
     }
 
     /// The reply to a call.

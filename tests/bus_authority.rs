@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 use bus::{App, Called, PrivateBus, Stage, World, none, pipe_with};
 use smartpos::bus::authority::Authority;
 use smartpos::bus::names;
+use smartpos::domain::ids::TransactionId;
+use smartpos::domain::offline::Forwarding;
 use zbus::names::OwnedUniqueName;
 use zbus::{Connection, Fd, OwnedVariant, interface};
 
@@ -18,6 +20,7 @@ type Questions = Arc<Mutex<Vec<(String, String)>>>;
 
 struct Polkit {
     allows: Arc<Mutex<bool>>,
+    denied: Arc<Mutex<Vec<&'static str>>>,
     asked: Questions,
 }
 
@@ -36,13 +39,16 @@ impl Polkit {
     ) -> ((bool, bool, HashMap<String, String>),) {
         assert_eq!((subject.0.as_str(), flags), ("system-bus-name", 0), "nobody is there to be asked");
         let name = <&str>::try_from(&subject.1["name"]).unwrap().to_owned();
+        let allowed = *self.allows.lock().unwrap() && !self.denied.lock().unwrap().contains(&action.as_str());
         self.asked.lock().unwrap().push((name, action));
-        ((*self.allows.lock().unwrap(), false, HashMap::new()),)
+        ((allowed, false, HashMap::new()),)
     }
 }
 
 struct FakePolkit {
     allows: Arc<Mutex<bool>>,
+    /// Refused although everything else is allowed.
+    denied: Arc<Mutex<Vec<&'static str>>>,
     asked: Questions,
     _connection: Connection,
 }
@@ -50,13 +56,15 @@ struct FakePolkit {
 impl FakePolkit {
     async fn on(bus: &PrivateBus, allows: bool) -> Self {
         let (allows, asked) = (Arc::new(Mutex::new(allows)), Questions::default());
+        let denied = Arc::new(Mutex::new(Vec::new()));
+        let polkit = Polkit { allows: allows.clone(), denied: denied.clone(), asked: asked.clone() };
         let connection = zbus::connection::Builder::address(bus.address.as_str())
-            .serve_at("/org/freedesktop/PolicyKit1/Authority", Polkit { allows: allows.clone(), asked: asked.clone() })
+            .serve_at("/org/freedesktop/PolicyKit1/Authority", polkit)
             .name("org.freedesktop.PolicyKit1")
             .build()
             .await
             .unwrap();
-        Self { allows, asked, _connection: connection }
+        Self { allows, denied, asked, _connection: connection }
     }
 
     fn last(&self) -> (String, String) {
@@ -81,7 +89,7 @@ async fn every_verb(app: &App) -> Vec<(&'static str, Called<()>)> {
     let (password, new, component) = (secret(), secret(), pipe_with(b"00112233445566778899AABBCCDDEEFF"));
     let load: Called<HashMap<String, OwnedVariant>> =
         app.call(t, names::KEYS_INTERFACE, "LoadComponent", &(1u32, "Li", Fd::from(&component), none())).await;
-    vec![
+    let mut verbs = vec![
         ("trade", create),
         ("trade", find.map(drop)),
         ("trade", list.map(drop)),
@@ -111,7 +119,70 @@ async fn every_verb(app: &App) -> Vec<(&'static str, Called<()>)> {
                 .await
                 .map(drop),
         ),
+    ];
+    verbs.extend(queue_and_journal(app).await);
+    verbs
+}
+
+type Rows = Vec<HashMap<String, OwnedVariant>>;
+type Journal = Vec<(u64, u64, String, String)>;
+
+async fn queue_and_journal(app: &App) -> Vec<(&'static str, Called<()>)> {
+    let code = bus::code(TransactionId(2)).to_string();
+    let (pan, passphrase) = (pipe_with(b"6200000000000000018"), pipe_with(b"a long passphrase"));
+    let file = tempfile::tempfile().unwrap();
+    let backup = (Fd::from(&passphrase), Fd::from(&file), none());
+    vec![
+        ("queue", app.queue::<_, u32>("Drain", &(none(),)).await.map(drop)),
+        ("queue", app.queue::<_, Rows>("List", &(none(),)).await.map(drop)),
+        ("queue", app.queue::<_, Rows>("ListHeld", &(none(),)).await.map(drop)),
+        ("resolve", app.queue("Resolve", &(code.as_str(), "retry", "why", none())).await),
+        ("resolve", app.queue("DenyCard", &(Fd::from(&pan), "lost")).await),
+        ("maintain", app.manager::<_, (u64, u64, String)>("VerifyJournal", &()).await.map(drop)),
+        ("read-all", app.manager::<_, Journal>("ExportJournal", &(0u64, 10u32)).await.map(drop)),
+        ("maintain", app.manager("Backup", &backup).await),
     ]
+}
+
+#[tokio::test]
+async fn another_users_unsent_payment_is_held_and_seen_only_with_a_further_right() {
+    const TEST: &str = "another_users_unsent_payment_is_held_and_seen_only_with_a_further_right";
+    let Some(bus) = PrivateBus::start(TEST) else { return };
+    let polkit = FakePolkit::on(&bus, true).await;
+    let mut first = bus::snapshot();
+    for (id, own) in [(2, true), (3, false)] {
+        let mut view = bus::accepted_offline(TransactionId(id), Forwarding::Waiting);
+        if !own {
+            view.owner.uid = 4_000_000_000;
+        }
+        first.transactions.insert(view.id, Arc::new(view));
+    }
+    let stage = Stage::starting_with(&bus, first, Box::new(World::usual), Authority::Polkit).await.unwrap();
+    let app = App::on(&bus).await;
+    let hold = async |id| -> Called<()> {
+        let code = bus::code(TransactionId(id)).to_string();
+        app.queue("Hold", &(code.as_str(), "why")).await
+    };
+    assert_eq!(hold(2).await, Ok(()));
+    assert_eq!(polkit.last().1, "org.smartposd.pos1.queue");
+    assert_eq!(hold(3).await, Ok(()));
+    assert_eq!(polkit.last().1, "org.smartposd.pos1.resolve");
+    assert_eq!(hold(4).await, Ok(()), "the core says that there is none");
+    assert_eq!(polkit.last().1, "org.smartposd.pos1.resolve");
+    let own: Rows = app.queue("List", &(none(),)).await.unwrap();
+    assert_eq!((own.len(), polkit.last().1.as_str()), (1, "org.smartposd.pos1.queue"));
+    let all: Rows = app.queue("List", &(HashMap::from([("all", zbus::Variant::new(true))]),)).await.unwrap();
+    assert_eq!((all.len(), polkit.last().1.as_str()), (2, "org.smartposd.pos1.read-all"));
+
+    *polkit.denied.lock().unwrap() = vec!["org.smartposd.pos1.resolve", "org.smartposd.pos1.read-all"];
+    let holds = || stage.commands().iter().filter(|c| **c == "hold").count();
+    let before = holds();
+    assert_eq!(hold(3).await.unwrap_err().0, "NotAuthorized");
+    assert_eq!(hold(4).await.unwrap_err().0, "NotAuthorized", "and not whether there is one");
+    assert_eq!(holds(), before);
+    assert_eq!(hold(2).await, Ok(()));
+    let all: Called<Rows> = app.queue("List", &(HashMap::from([("all", zbus::Variant::new(true))]),)).await;
+    assert_eq!(all.map(drop).unwrap_err().0, "NotAuthorized");
 }
 
 #[tokio::test]
@@ -139,7 +210,7 @@ async fn a_polkit_that_says_no_is_obeyed() {
         assert_eq!(came.expect_err(right).0, "NotAuthorized");
     }
     assert!(stage.commands().is_empty(), "the core was asked: {:?}", stage.commands());
-    assert_eq!(polkit.asked.lock().unwrap().len(), 19);
+    assert_eq!(polkit.asked.lock().unwrap().len(), 27);
 }
 
 #[tokio::test]
@@ -182,7 +253,7 @@ async fn another_users_payments_need_the_right_to_read_all() {
     let polkit = FakePolkit::on(&bus, true).await;
     let stage = stage(&bus).await;
     let app = App::on(&bus).await;
-    let foreign = bus::foreign(smartpos::domain::ids::TransactionId(9));
+    let foreign = bus::foreign(TransactionId(9));
     stage
         .core(move |world| {
             world.change(Vec::new(), |s| {

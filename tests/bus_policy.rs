@@ -86,11 +86,26 @@ async fn on_a_private_bus_only_the_same_user_may_act() {
 
 #[test]
 fn the_shipped_files_name_what_the_code_asks_for() {
-    for right in ["trade", "sign-in", "operate", "administer-operators", "load-keys", "read-all", "maintain"] {
-        assert!(ACTIONS.contains(&format!(r#"<action id="org.smartposd.pos1.{right}">"#)), "{right}");
+    const RIGHTS: [&str; 9] = [
+        "trade",
+        "sign-in",
+        "operate",
+        "administer-operators",
+        "load-keys",
+        "read-all",
+        "maintain",
+        "queue",
+        "resolve",
+    ];
+    for right in RIGHTS {
+        let from = ACTIONS.find(&format!(r#"<action id="org.smartposd.pos1.{right}">"#)).expect(right);
+        let action = &ACTIONS[from..from + ACTIONS[from..].find("</action>").unwrap()];
+        for part in ["<description>", "<description xml:lang=\"zh_CN\">", "<message>", "<message xml:lang=\"zh_CN\">"] {
+            assert!(action.contains(part), "{right} has no {part}");
+        }
     }
-    assert_eq!(ACTIONS.matches("<action ").count(), 7, "an action that nothing asks for");
-    for strict in ["administer-operators", "load-keys", "read-all", "maintain"] {
+    assert_eq!(ACTIONS.matches("<action ").count(), RIGHTS.len(), "an action that nothing asks for");
+    for strict in ["administer-operators", "load-keys", "read-all", "maintain", "resolve"] {
         let from = ACTIONS.find(&format!("pos1.{strict}\"")).unwrap();
         let action = &ACTIONS[from..from + ACTIONS[from..].find("</action>").unwrap()];
         assert!(!action.contains(">yes<"), "{strict} is for administrators");

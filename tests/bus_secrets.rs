@@ -1,4 +1,4 @@
-//! What it proves: a password or key component reaches the core through a file descriptor and never stands in a message
+//! What it proves: a password, key component, passphrase or card number reaches the core through a file descriptor and never stands in a message
 //! of the bus, not even in part; descriptors that could hurt are refused.
 
 #[path = "common/bus.rs"]
@@ -18,6 +18,8 @@ use smartpos::engine::command::{Command, Reply};
 use zbus::{Connection, Fd, MessageStream, OwnedVariant};
 
 const PASSWORD: &[u8] = b"Tr0ub4dor&3";
+const CARD: &[u8] = b"6200 0000 4711 0815 018";
+const PASSPHRASE: &[u8] = b"correct horse battery";
 const COMPONENT: &[u8] = b"A1B2C3D4E5F60718293A4B5C6D7E8F90";
 
 /// Everything that goes over the bus, as bytes.
@@ -53,6 +55,8 @@ async fn secrets_reach_the_core_and_never_stand_in_a_message() {
         let keep = |secret: &[u8]| log.lock().unwrap().push(secret.to_vec());
         match &command {
             Command::OperatorSignIn { password, .. } | Command::OperatorSet { password, .. } => keep(password.expose()),
+            Command::DenyCard { pan, .. } => keep(pan.expose().as_bytes()),
+            Command::Backup { passphrase, .. } => keep(passphrase.expose()),
             Command::LoadKeyComponent { component, .. } => {
                 keep(component.expose());
                 return Reply::KeyComponent { component_check: "1A2B3C".to_owned(), key_check: None }.into();
@@ -73,11 +77,16 @@ async fn secrets_reach_the_core_and_never_stand_in_a_message() {
     let checks: HashMap<String, OwnedVariant> =
         app.call(names::TERMINAL, names::KEYS_INTERFACE, "LoadComponent", &body).await.unwrap();
     assert_eq!(<&str>::try_from(&checks["component-check"]), Ok("1A2B3C"));
+    let (card, passphrase, file) = (pipe_with(CARD), pipe_with(PASSPHRASE), tempfile::tempfile().unwrap());
+    app.queue::<_, ()>("DenyCard", &(Fd::from(&card), "reported lost")).await.unwrap();
+    app.manager::<_, ()>("Backup", &(Fd::from(&passphrase), Fd::from(&file), none())).await.unwrap();
     app.property::<String>(names::TERMINAL, names::TERMINAL_INTERFACE, "MerchantId").await;
 
     let binary: Vec<u8> =
         COMPONENT.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
-    assert!(*came.lock().unwrap() == [PASSWORD.to_vec(), PASSWORD.to_vec(), binary.clone()]);
+    let digits: Vec<u8> = CARD.iter().copied().filter(|b| *b != b' ').collect();
+    let wanted = [PASSWORD, PASSWORD, &binary, &digits, PASSPHRASE].map(<[u8]>::to_vec);
+    assert!(*came.lock().unwrap() == wanted);
 
     let mut seen = Vec::new();
     while !seen.iter().any(|m: &Vec<u8>| contains(m, b"MerchantId")) {
@@ -85,8 +94,12 @@ async fn secrets_reach_the_core_and_never_stand_in_a_message() {
     }
     assert!(seen.iter().any(|m| contains(m, b"SetOperator")), "the monitor hears what is said");
     for message in seen {
-        for secret in [PASSWORD, COMPONENT, &binary] {
+        for secret in [PASSWORD, COMPONENT, &binary, PASSPHRASE] {
             assert!(!secret.windows(4).any(|part| contains(&message, part)), "a message holds part of a secret");
+        }
+        // Its zeros are in every message.
+        for part in [CARD, &digits, b"4711", b"0815"] {
+            assert!(!contains(&message, part), "a message holds part of a card number");
         }
     }
 }

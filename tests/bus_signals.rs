@@ -7,7 +7,9 @@ mod bus;
 use bus::{App, PrivateBus, Stage, within};
 use futures_util::StreamExt;
 use smartpos::bus::names;
+use smartpos::domain::cause::Cause;
 use smartpos::domain::ids::TransactionId;
+use smartpos::domain::offline::Forwarding;
 use smartpos::domain::outcome::{Outcome, TerminalState};
 use smartpos::engine::signal::Signal;
 use zbus::message::Type;
@@ -132,6 +134,47 @@ async fn a_connection_name_from_before_a_restart_gets_nothing() {
 }
 
 #[tokio::test]
+async fn forwarding_is_told_to_the_owner_only_and_progress_to_everybody() {
+    let Some(bus) = PrivateBus::start("forwarding_is_told_to_the_owner_only_and_progress_to_everybody") else { return };
+    let stage = Stage::usual(&bus).await;
+    let (owner, stranger) = (App::on(&bus).await, App::on(&bus).await);
+    let (mut owner_ear, mut stranger_ear) = (Ear::of(&owner).await, Ear::of(&stranger).await);
+    let path = owner.create("offline").await;
+    stage
+        .core(|world| {
+            let id = TransactionId(1);
+            world.finish_payment(id, Outcome::ApprovedOffline);
+            let connection = world.snapshot().transactions[&id].owner.connection.clone();
+            for (forwarding, cause) in [(Forwarding::InFlight, None), (Forwarding::Held, Some(Cause::B01))] {
+                let signals = vec![
+                    Signal::ForwardingChanged { id, connection: connection.clone(), forwarding, cause },
+                    Signal::QueueProgress { sent: 4, left: 2, held: 1, seconds_left: cause.map(|_| 9) },
+                ];
+                world.change_payment(id, signals, |v| v.forwarding = Some(forwarding));
+            }
+        })
+        .await;
+    last_word(&stage).await;
+
+    let heard = owner_ear.until_terminal().await;
+    assert_eq!(of(&heard, &path), ["StateChanged", "Finished", "ForwardingChanged", "ForwardingChanged"]);
+    let told: Vec<_> = heard.iter().filter(|h| h.0 == "ForwardingChanged").map(|h| h.2.as_str()).collect();
+    assert!(told[0].contains("in-flight") && told[1].contains("held") && told[1].contains("B01"), "{told:?}");
+    let changed =
+        |h: &&(String, String, String)| h.0 == "PropertiesChanged" && h.1 == path && h.2.contains("in-flight");
+    assert!(heard.iter().any(|h| changed(&h)), "the property changes with it: {heard:?}");
+
+    let heard = stranger_ear.until_terminal().await;
+    assert!(of(&heard, &path).is_empty(), "{heard:?}");
+    let progress: Vec<_> = heard.iter().filter(|h| h.0 == "Progress").map(|h| h.2.as_str()).collect();
+    assert_eq!(progress.len(), 2, "{heard:?}");
+    assert!(progress[0].contains("4294967295") && progress[1].contains('9'), "{progress:?}");
+    for secret in ["1234", "CNY", "12.34", "B01"] {
+        assert!(!heard.iter().any(|h| h.2.contains(secret)), "a broadcast carries {secret}: {heard:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_told_once_and_before_its_signal() {
     let Some(bus) = PrivateBus::start("a_change_is_told_once_and_before_its_signal") else { return };
     let stage = Stage::usual(&bus).await;
@@ -142,7 +185,7 @@ async fn a_change_is_told_once_and_before_its_signal() {
         .core(move |world| {
             world.change(vec![signal], |s| s.terminal.state = TerminalState::Busy);
             // Nothing that is shown changes here, so nothing is to be told.
-            world.change(Vec::new(), |s| s.open_reversals = 3);
+            world.change(Vec::new(), |s| s.terminal.clock_difference = Some(3));
         })
         .await;
     let changed = ear.next().await;
@@ -160,4 +203,35 @@ async fn a_change_is_told_once_and_before_its_signal() {
     );
     last_word(&stage).await;
     assert!(ear.until_terminal().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_owner_of_a_payment_hears_of_it_before_of_the_terminal() {
+    let Some(bus) = PrivateBus::start("the_owner_of_a_payment_hears_of_it_before_of_the_terminal") else { return };
+    let stage = Stage::usual(&bus).await;
+    let app = App::on(&bus).await;
+    let mut ear = Ear::of(&app).await;
+    let path = app.create("mine").await;
+    let connection = app.connection.unique_name().unwrap().to_string();
+    stage
+        .core(move |world| {
+            let id = TransactionId(1);
+            let signals = vec![
+                Signal::TerminalStateChanged { old: TerminalState::Ready, new: TerminalState::Busy, cause: None },
+                Signal::TransactionFinished { id, connection, outcome: Outcome::Declined },
+            ];
+            world.change(signals, |s| {
+                s.terminal.state = TerminalState::Busy;
+                let mut view = smartpos::engine::snapshot::TransactionView::clone(&s.transactions[&id]);
+                view.outcome = Some(Outcome::Declined);
+                s.transactions.insert(id, std::sync::Arc::new(view));
+            });
+        })
+        .await;
+    let heard = ear.until_terminal().await;
+    let order: Vec<_> = heard.iter().map(|h| (h.0.as_str(), h.1.as_str())).collect();
+    let changed = "PropertiesChanged";
+    // Each change comes before the signal that speaks of it; the terminal's own signal ended the list.
+    let expected = [(changed, path.as_str()), ("Finished", &path), (changed, names::TERMINAL), (changed, names::ROOT)];
+    assert!(order.ends_with(&expected), "{order:?}");
 }

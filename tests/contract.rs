@@ -124,6 +124,7 @@ async fn the_root_is_an_object_manager_of_everything() {
         objects.iter().any(|(p, i)| p.as_str() == path && i.keys().any(|k| k.as_str() == interface))
     };
     assert!(has(names::TERMINAL, names::TERMINAL_INTERFACE) && has(names::TERMINAL, names::KEYS_INTERFACE));
+    assert!(has(names::TERMINAL, names::QUEUE_INTERFACE));
     assert!(has(names::READER, names::READER_INTERFACE) && has(names::KEYPAD, names::KEYPAD_INTERFACE));
     assert!(has(&payment, names::TRANSACTION_INTERFACE));
 }

@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
 # The main job on one machine: private bus, simulated acquirer, reader and keypad, the real daemon; signs in and sells
 # with tap and PIN. Usage: tests/demo.sh [AMOUNT]        Last line: demo: approved <transaction code> <amount>
+# BIN=DIRECTORY takes programs that are built already; KEYPAD=auto lets the daemon look for the keypad by itself.
 set -eu
 amount=${1:-128.00}
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 say() { printf '\n== %s\n' "$*"; }
 
-say "install what is missing, build"
-bash tests/install.sh dbus gcc libc6-dev
-command -v cargo >/dev/null || { echo "demo: no Rust toolchain; see https://rustup.rs" >&2; exit 1; }
-cargo build --release --bins
-bin=${CARGO_TARGET_DIR:-target}/release
+if [ -n "${BIN:-}" ]; then
+    bin=$BIN
+else
+    say "install what is missing, build"
+    bash tests/install.sh dbus gcc libc6-dev
+    command -v cargo >/dev/null || { echo "demo: no Rust toolchain; see https://rustup.rs" >&2; exit 1; }
+    cargo build --release --bins
+    bin=${CARGO_TARGET_DIR:-target}/release
+fi
 
 run=$(mktemp -d /tmp/smartpos-demo.XXXXXX)
 pids=()
@@ -49,7 +54,7 @@ address=$(sed -n 's/^ready //p' "$run/acquirer.out")
 if [ -w /dev/uinput ]; then
     "$bin/smartpos-sim" keypad --uinput --control "$run/keypad.sock" >"$run/keypad.out" 2>"$run/keypad.log" & pids+=($!)
     until_true "the keypad" grep -q ^ready "$run/keypad.out"
-    keypad=$(sed -n 's/^ready //p' "$run/keypad.out")
+    keypad=${KEYPAD:-$(sed -n 's/^ready //p' "$run/keypad.out")}
     preload=()
 else
     # No uinput in this kernel: the input device is faked below the daemon's system calls.

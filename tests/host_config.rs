@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use smartpos::app::config::{self, Config, ConfigError, Journal};
 use smartpos::domain::prompt::Language;
+use smartpos::keypad::{Key, Keymap};
 
 const SHIPPED_PROFILE: &str = include_str!("../src/host/profiles/unionpay-example.toml");
 const SHIPPED_CONFIG: &str = include_str!("../debian/smartposd.toml");
@@ -69,12 +70,88 @@ fn the_shipped_configuration_loads_as_it_is() {
 #[test]
 fn every_setting_of_the_shipped_configuration_may_be_given() {
     let machine = Machine::new();
-    let text = ["licence =", "serial =", "state_dir ="]
+    let text = ["licence =", "serial =", "state_dir =", "reset_line =", "[keypad.keys]", "KEY_KPPLUS =", "55 ="]
         .iter()
         .fold(SHIPPED_CONFIG.to_owned(), |text, key| text.replace(&format!("# {key}"), key));
-    assert_eq!(text.len(), SHIPPED_CONFIG.len() - 6, "a commented setting was renamed");
+    assert_eq!(text.len(), SHIPPED_CONFIG.len() - 14, "a commented setting was renamed");
     let config = machine.load(&text).unwrap();
     assert_eq!(config.device.as_deref(), Some("000000000001"));
+    assert_eq!(config.reader.reset_line.as_deref(), Some("GPIO20"));
+    let map = config.keypad.keymap;
+    assert!(map.key(78) == Some(Key::Clear) && map.key(55).is_none(), "KPPLUS clears, KPASTERISK does nothing");
+}
+
+#[test]
+fn keys_are_given_by_kernel_name_or_code_and_keyboards_may_be_taken() {
+    let machine = Machine::new();
+    let usual = machine.load(USUAL).unwrap().keypad;
+    assert!(usual.keymap == Keymap::default() && !usual.keyboards);
+    let text = "[keypad]\nkeyboards = true\n[keypad.keys]\nKEY_Q = \"1\"\n353 = \"cancel\"\nKEY_OK = \"f\"\nKEY_ESC = \"none\"\n";
+    let keypad = machine.load(&format!("{USUAL}{text}")).unwrap().keypad;
+    assert!(keypad.keyboards);
+    let expected = [(16, Some(Key::Digit(1))), (353, Some(Key::Cancel)), (0x160, Some(Key::Letter(15))), (1, None)];
+    for (code, key) in expected {
+        assert!(keypad.keymap.key(code) == key, "code {code}");
+    }
+    assert!(keypad.keymap.key(2) == Some(Key::Digit(1)), "what is not overridden stays");
+}
+
+#[test]
+fn the_readers_reset_line_and_power_switch_are_optional() {
+    let machine = Machine::new();
+    let reader = machine.load(USUAL).unwrap().reader;
+    assert_eq!((reader.reset_line, reader.usb_power), (None, false));
+    let text = "[reader]\nreset_line = \"GPIO20\"\npower_cycle = \"usb\"\n";
+    let reader = machine.load(&format!("{USUAL}{text}")).unwrap().reader;
+    assert_eq!((reader.reset_line.as_deref(), reader.usb_power), (Some("GPIO20"), true));
+    let summary = config::check(&machine.config(&format!("{USUAL}{text}"))).unwrap();
+    assert!(summary.contains("up to 460800 baud, reset line GPIO20, power cycle by USB"), "{summary}");
+    let text = "[reader]\nreset_line = \"\"\npower_cycle = \"gpio\"\n";
+    assert_eq!(
+        machine.load(&format!("{USUAL}{text}")).unwrap_err(),
+        [
+            "/smartposd.toml:6: `reader.reset_line` is \"\"; write the name of a GPIO line as gpioinfo shows it, such as \"GPIO20\"",
+            "/smartposd.toml:7: `reader.power_cycle` is \"gpio\"; write one of: none, usb",
+        ]
+    );
+    let error = machine.load(&format!("{USUAL}[reader]\nreset_line = 20\n")).unwrap_err();
+    assert_eq!(error, ["/smartposd.toml:6: `reader.reset_line` must be text in quotes, not a number"]);
+}
+
+#[test]
+fn mistakes_in_the_keys_are_named_with_what_to_write() {
+    let machine = Machine::new();
+    let text = "[keypad]\nkeyboards = 1\n[keypad.keys]\nkpslash = \"clear\"\nKEY_KPSLSH = \"clear\"\nPLUS_AND_MINUS_TOGETHER = \"1\"\n\
+                0 = \"1\"\n768 = \"1\"\nKEY_KPSLASH = \"enter\"\nKEY_KPPLUS = 1\nKEY_KPMINUS = \"clear\"\n74 = \"cancel\"\n";
+    let key_needed = "write a kernel name such as KEY_KPSLASH or a code of 1 to 767; evtest shows both";
+    assert_eq!(
+        machine.load(&format!("{USUAL}{text}")).unwrap_err(),
+        [
+            "/smartposd.toml:6: `keypad.keyboards` must be true or false, not a number".to_owned(),
+            "/smartposd.toml:8: `keypad.keys.kpslash` is no key; did you mean `KEY_KPSLASH`?".to_owned(),
+            "/smartposd.toml:9: `keypad.keys.KEY_KPSLSH` is no key; did you mean `KEY_KPSLASH`?".to_owned(),
+            format!("/smartposd.toml:10: `keypad.keys.PLUS_AND_MINUS_TOGETHER` is no key; {key_needed}"),
+            format!("/smartposd.toml:11: `keypad.keys.0` is no key; {key_needed}"),
+            format!("/smartposd.toml:12: `keypad.keys.768` is no key; {key_needed}"),
+            "/smartposd.toml:13: `keypad.keys.KEY_KPSLASH` is \"enter\": unknown key action; write 0-9, a-f, dot, ok, cancel, \
+             backspace, clear or none"
+                .to_owned(),
+            "/smartposd.toml:14: `keypad.keys.KEY_KPPLUS` must be text in quotes, not a number".to_owned(),
+            "/smartposd.toml:16: `keypad.keys.74` is the same key as on line 15; remove one".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn keys_that_leave_no_way_to_type_are_refused() {
+    let machine = Machine::new();
+    let text = "[keypad]\n[keypad.keys]\nKEY_5 = \"none\"\nKEY_KP5 = \"none\"\nKEY_NUMERIC_5 = \"none\"\n";
+    assert_eq!(
+        machine.load(&format!("{USUAL}{text}")).unwrap_err(),
+        ["/smartposd.toml:6: `keypad.keys`: no key is left for the digit 5; remove the override that takes it away"]
+    );
+    let error = machine.load(&format!("{USUAL}[keypad]\nkeys = \"none\"\n")).unwrap_err();
+    assert_eq!(error, ["/smartposd.toml:6: `keypad.keys` must be a table, not text; write [keypad.keys]"]);
 }
 
 #[test]

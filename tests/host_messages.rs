@@ -4,11 +4,16 @@
 mod host_support;
 
 use host_support::*;
+use proptest::prelude::*;
 use smartpos::codec::frame::strip_length;
-use smartpos::codec::iso8583::Message;
+use smartpos::codec::iso8583::{Message, Mti};
+use smartpos::domain::amount::{Amount, Currency, Money};
 use smartpos::domain::cause::Cause;
 use smartpos::domain::host::HostRequest;
+use smartpos::domain::offline::OfflineSale;
 use smartpos::domain::pan::Pan;
+use smartpos::domain::secret::SecretBytes;
+use smartpos::host::mac::{MacMethod, MacRule};
 use smartpos::host::session::HostEvent;
 
 /// Field 60.4 as in the vectors; our own default says contactless.
@@ -56,6 +61,112 @@ fn a_reversal_is_the_vector_but_for_the_contactless_entry_mode() {
 }
 
 #[test]
+fn an_upload_is_the_vector() {
+    let (_, sent) = Rig::signed_in(LIKE_VECTORS).send(upload(false));
+    assert_eq!(hex(&sent), hex(&vector("offline_sale_req")));
+}
+
+#[test]
+fn a_repeated_upload_is_the_same_bytes_or_marked_as_the_profile_says() {
+    let (_, sent) = Rig::signed_in(LIKE_VECTORS).send(upload(true));
+    assert_eq!(hex(&sent), hex(&vector("offline_sale_req")));
+    let marked = format!("{LIKE_VECTORS}[offline]\nrepeat = \"0221\"\n");
+    let (_, sent) = Rig::signed_in(&marked).send(upload(true));
+    assert_eq!(hex(&sent), hex(&vector("offline_sale_repeat_req")));
+    let (_, sent) = Rig::signed_in(&marked).send(upload(false));
+    assert_eq!(hex(&sent), hex(&vector("offline_sale_req")));
+}
+
+#[test]
+fn a_script_report_is_the_vector() {
+    let (_, sent) = Rig::signed_in(LIKE_VECTORS).send(script_report());
+    assert_eq!(hex(&sent), hex(&vector("script_result_req")));
+}
+
+#[test]
+fn the_profile_fills_the_authorisation_mode_and_the_card_organisation_of_an_upload() {
+    let (_, sent) = Rig::signed_in("[offline]\nauth_mode = \"03\"\ncard_org = \"VIS\"\n").send(upload(false));
+    let message = fields(&sent);
+    assert_eq!((message.text(61), message.text(63)), (Some("000000000000000003"), Some("VIS")));
+}
+
+#[test]
+fn an_upload_leaves_out_what_the_card_did_not_give() {
+    let sale = OfflineSale { expiry: None, sequence_number: None, ..offline_sale() };
+    let request = HostRequest::OfflineSale { sale: Box::new(sale), repeat: false };
+    let message = fields(&Rig::signed_in("").send(request).1);
+    assert!(!message.has(14) && !message.has(23) && message.has(55) && message.has(64));
+}
+
+#[test]
+fn an_upload_names_the_batch_it_was_made_in_whatever_the_terminal_is_in_now() {
+    let sale = OfflineSale { batch: batch(7), ..offline_sale() };
+    let request = HostRequest::OfflineSale { sale: Box::new(sale), repeat: true };
+    let message = fields(&Rig::signed_in("").send(request).1);
+    assert_eq!((message.text(60), message.text(11)), (Some("3000000700060"), Some("000010")));
+}
+
+/// Trace, batch and amount; card number, expiry, sequence number; field 55. What is made of them does not print itself.
+type Parts = ((u32, u32, u64), (String, Option<String>, Option<u16>), Vec<u8>);
+
+fn parts() -> impl Strategy<Value = Parts> {
+    let numbers = (1..=999_999_u32, 0..=999_999_u32, 1..=999_999_999_999_u64);
+    let expiry = prop::option::of("[0-9]{2}(0[1-9]|1[0-2])");
+    let card = ("[1-9][0-9]{12,18}", expiry, prop::option::of(0..=999_u16));
+    (numbers, card, prop::collection::vec(any::<u8>(), 1..=255))
+}
+
+fn accepted(((trace, of, minor), (pan, expiry, sequence_number), tags): Parts) -> OfflineSale {
+    OfflineSale {
+        stan: stan(trace),
+        batch: batch(of),
+        money: Money { amount: Amount::new(minor).unwrap(), currency: Currency::CNY },
+        pan: Pan::new(&pan).unwrap(),
+        expiry,
+        sequence_number,
+        tags: SecretBytes::new(tags),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_was_accepted_is_on_the_wire_and_a_repeat_differs_in_type_and_mac_only(parts in parts()) {
+        let sale = accepted(parts);
+        let mut rig = Rig::signed_in("[offline]\nrepeat = \"0221\"\n[timers]\nidle_close = 0\n");
+        let mut send = |repeat| {
+            let (_, sent) = rig.send(HostRequest::OfflineSale { sale: Box::new(sale.clone()), repeat });
+            rig.tell(HostEvent::Leave);
+            fields(&sent)
+        };
+        let (first, mut again) = (send(false), send(true));
+        prop_assert!(first.text(2) == Some(sale.pan.expose()) && first.bytes(55) == Some(sale.tags.expose()));
+        let number = sale.sequence_number.map(|n| format!("{n:03}"));
+        for (field, expected) in [
+            (4, Some(format!("{:012}", sale.money.amount.minor()))),
+            (11, Some(sale.stan.to_string())),
+            (14, sale.expiry.clone()),
+            (23, number),
+            (60, Some(format!("30{}00060", sale.batch))),
+        ] {
+            prop_assert_eq!(first.text(field), expected.as_deref(), "field {}", field);
+        }
+        let kept = [22, 25, 41, 42, 49, 61, 63, 64];
+        prop_assert!(kept.into_iter().all(|field| first.has(field)));
+        prop_assert!([26, 35, 36, 37, 38, 39, 52, 53].into_iter().all(|field| !first.has(field)));
+        for message in [&first, &again] {
+            let right = MacRule::from(MacMethod::Ecb).field(&mak(), &message.mab()).unwrap();
+            prop_assert_eq!(message.bytes(64), Some(&right[..]));
+        }
+        prop_assert_eq!(again.mti(), Mti::FINANCIAL_ADVICE_REPEAT);
+        again.set_mti(first.mti());
+        again.set_bytes(64, first.bytes(64).unwrap()).unwrap();
+        prop_assert!(again == first);
+    }
+}
+
+#[test]
 fn a_sale_without_pin_says_so_and_carries_no_pin_fields() {
     let (_, sent) = Rig::signed_in("").send(sale());
     let message = fields(&sent);
@@ -92,7 +203,7 @@ fn management_messages_may_carry_a_long_field_60() {
 
 #[test]
 fn without_working_keys_no_payment_is_written_and_nothing_is_connected() {
-    for request in [sale(), reversal()] {
+    for request in [sale(), reversal(), upload(false), script_report()] {
         let mut rig = Rig::new("");
         let failure = the_failure(rig.tell(HostEvent::Ask(request)));
         assert_eq!((failure.cause, failure.sent), (Cause::K06, false));
@@ -113,7 +224,7 @@ fn without_a_master_key_no_sign_in_is_written() {
 fn a_value_that_does_not_fit_its_field_fails_before_anything_is_connected() {
     let mut rig = Rig::signed_in("");
     let HostRequest::Sale(mut sale) = sale() else { panic!() };
-    sale.card.request_tags = smartpos::domain::secret::SecretBytes::new(vec![0; 256]);
+    sale.card.request_tags = SecretBytes::new(vec![0; 256]);
     let failure = the_failure(rig.tell(HostEvent::Ask(HostRequest::Sale(sale))));
     assert_eq!((failure.cause, failure.sent), (Cause::S06, false));
     assert_eq!(failure.evidence, "request not written: field 55: 256 given, at most 255 fit");

@@ -10,6 +10,7 @@ use smartpos::codec::iso8583::{Message, Mti};
 use smartpos::domain::cause::Cause;
 use smartpos::domain::host::{HostAnswer, HostRequest, KeyCheck, MacCheck, ProcessingRequest};
 use smartpos::domain::link::{ConnectFailureKind as Kind, ConnectionId};
+use smartpos::domain::offline::OfflineSale;
 use smartpos::domain::pan::Pan;
 use smartpos::domain::response::ResponseAction;
 use smartpos::host::session::HostEvent;
@@ -27,6 +28,13 @@ fn write_failed(connection: ConnectionId, nothing_written: bool) -> HostEvent {
 fn sale_answer(outs: Vec<Out>) -> smartpos::domain::host::SaleAnswer {
     match the_answer(outs) {
         HostAnswer::Sale(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn upload_answer(outs: Vec<Out>) -> smartpos::domain::host::SaleAnswer {
+    match the_answer(outs) {
+        HostAnswer::OfflineSale(answer) => answer,
         other => panic!("{other:?}"),
     }
 }
@@ -205,6 +213,86 @@ fn a_reversal_is_answered_by_the_vector() {
             assert_eq!((response.code.as_str(), mac, asks), ("00", MacCheck::Good, ProcessingRequest::None));
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_upload_and_its_repeat_are_answered_by_the_vector() {
+    for (local, repeat) in [("", false), ("", true), ("[offline]\nrepeat = \"0221\"\n", true)] {
+        let mut rig = Rig::signed_in(local);
+        let (connection, _) = rig.send(upload(repeat));
+        let answer = upload_answer(rig.receive(connection, &vector("offline_sale_resp_00")));
+        assert!(answer.response.approved() && answer.mac == MacCheck::Good);
+        assert_eq!(answer.rrn.unwrap().as_str(), "060110170010");
+        assert_eq!(answer.auth_code.unwrap().as_str(), "223344");
+        assert_eq!((answer.settlement_date.as_deref(), answer.card_org.as_deref()), (Some("0601"), Some("CUP")));
+    }
+}
+
+#[test]
+fn an_upload_that_is_already_there_is_answered_so() {
+    let mut rig = Rig::signed_in("");
+    let (connection, _) = rig.send(upload(true));
+    let answer = upload_answer(rig.receive(connection, &vector("offline_sale_resp_94")));
+    assert_eq!((answer.response.code.as_str(), answer.mac), ("94", MacCheck::NotDue));
+    let local = "[mac]\ncheck_answers = [\"00\", \"94\"]\n";
+    let mut rig = Rig::signed_in(local);
+    let (connection, _) = rig.send(upload(true));
+    assert_eq!(upload_answer(rig.receive(connection, &vector("offline_sale_resp_94"))).mac, MacCheck::Bad);
+}
+
+#[test]
+fn an_accepted_upload_without_mac_or_with_a_wrong_one_is_bad() {
+    for change in [|m: &mut Message| m.remove(64), |m: &mut Message| m.set_text(37, "060110170011").unwrap()] {
+        let mut rig = Rig::signed_in("");
+        let (connection, _) = rig.send(upload(false));
+        let (header, mut message) = Message::decode(&vector("offline_sale_resp_00")[2..]).unwrap();
+        change(&mut message);
+        assert_eq!(upload_answer(rig.receive(connection, &message.encode(&header))).mac, MacCheck::Bad);
+    }
+}
+
+#[test]
+fn a_script_report_is_answered_with_or_without_the_amount() {
+    let with_amount = altered(&vector("script_result_resp_00"), |message| {
+        message.set_digits(3, "000000").unwrap();
+        message.set_digits(4, "100").unwrap();
+    });
+    for frame in [vector("script_result_resp_00"), with_amount] {
+        let mut rig = Rig::signed_in("");
+        let (connection, _) = rig.send(script_report());
+        match the_answer(rig.receive(connection, &frame)) {
+            HostAnswer::ScriptReport(response) => assert_eq!(response.code, "00"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_script_for_the_card_is_seen_and_nothing_else_is_taken_for_one() {
+    let script = |change: &dyn Fn(&mut Message)| {
+        let mut rig = Rig::signed_in("");
+        let (connection, _) = rig.send(sale());
+        let answer = sale_answer(rig.receive(connection, &altered(&vector("sale_resp_00"), change)));
+        assert_eq!(answer.mac, MacCheck::Good);
+        answer.issuer_script
+    };
+    let mut rig = Rig::signed_in("");
+    let (connection, _) = rig.send(sale());
+    let answer = sale_answer(rig.receive(connection, &vector("sale_resp_00_script")));
+    assert!(answer.issuer_script && answer.mac == MacCheck::Good);
+    assert_eq!((answer.host_date.as_deref(), answer.acquirer.as_deref()), (Some("0601"), Some("00010000")));
+    assert!(!script(&|_| ()));
+    assert!(!script(&|message| message.remove(55)));
+    for (tags, expected) in [
+        ("9F36020001710486020000", true),
+        ("710486020000", true),
+        ("7200", false),
+        ("9F360200018A02303091027172", false),
+        ("FF017200", false),
+        ("9F36", false),
+    ] {
+        assert_eq!(script(&|message| message.set_bytes(55, &unhex(tags)).unwrap()), expected, "{tags}");
     }
 }
 
@@ -420,6 +508,90 @@ fn what_differs_in_identity_is_no_answer() {
 }
 
 #[test]
+fn what_differs_in_identity_is_no_answer_to_an_upload() {
+    type Change = fn(&mut Message);
+    let changes: [(&str, Change); 8] = [
+        ("an online sale", |m| m.set_mti(Mti::FINANCIAL.answer())),
+        ("a repeat", |m| m.set_mti(Mti::new(0x0231).unwrap())),
+        ("trace", |m| m.set_digits(11, "000011").unwrap()),
+        ("processing code", |m| m.set_digits(3, "200000").unwrap()),
+        ("amount", |m| m.set_digits(4, "000000000101").unwrap()),
+        ("no amount", |m| m.remove(4)),
+        ("terminal", |m| m.set_text(41, "99000002").unwrap()),
+        ("merchant", |m| m.set_text(42, "999000000000002").unwrap()),
+    ];
+    for (what, change) in changes {
+        let mut rig = Rig::signed_in("");
+        let (connection, _) = rig.send(upload(false));
+        assert!(rig.receive(connection, &altered(&vector("offline_sale_resp_00"), change)).is_empty(), "{what}");
+        assert_eq!(rig.noticed(), ["foreign"], "{what}");
+        upload_answer(rig.receive(connection, &vector("offline_sale_resp_00")));
+    }
+}
+
+#[test]
+fn what_differs_in_identity_is_no_answer_to_a_script_report() {
+    type Change = fn(&mut Message);
+    let changes: [(&str, Change); 5] = [
+        ("type", |m| m.set_mti(Mti::MANAGEMENT.answer())),
+        ("trace", |m| m.set_digits(11, "000003").unwrap()),
+        ("amount", |m| m.set_digits(4, "000000000101").unwrap()),
+        ("processing code", |m| m.set_digits(3, "200000").unwrap()),
+        ("terminal", |m| m.set_text(41, "99000002").unwrap()),
+    ];
+    for (what, change) in changes {
+        let mut rig = Rig::signed_in("");
+        let (connection, _) = rig.send(script_report());
+        assert!(rig.receive(connection, &altered(&vector("script_result_resp_00"), change)).is_empty(), "{what}");
+        assert_eq!(rig.noticed(), ["foreign"], "{what}");
+        the_answer(rig.receive(connection, &vector("script_result_resp_00")));
+    }
+}
+
+#[test]
+fn the_late_answer_to_an_upload_serves_its_repeat() {
+    let mut rig = Rig::signed_in("[offline]\nrepeat = \"0221\"\n");
+    rig.send(upload(false));
+    assert!(the_failure(rig.expire()).sent);
+    let (connection, _) = rig.send(upload(true));
+    assert_eq!(upload_answer(rig.receive(connection, &vector("offline_sale_resp_00"))).mac, MacCheck::Good);
+    // The one to the repeat itself comes on top.
+    assert!(rig.receive(connection, &vector("offline_sale_resp_94")).is_empty());
+    assert_eq!(rig.noticed(), ["duplicate"]);
+}
+
+#[test]
+fn the_answer_to_one_upload_is_not_the_next_ones() {
+    let mut rig = Rig::signed_in("");
+    rig.send(upload(false));
+    rig.expire();
+    let sale = OfflineSale { stan: stan(11), ..offline_sale() };
+    let (connection, _) = rig.send(HostRequest::OfflineSale { sale: Box::new(sale), repeat: false });
+    assert!(rig.receive(connection, &vector("offline_sale_resp_00")).is_empty());
+    assert_eq!(rig.noticed(), ["late"]);
+    let own = altered(&vector("offline_sale_resp_00"), |message| message.set_digits(11, "000011").unwrap());
+    assert_eq!(upload_answer(rig.receive(connection, &own)).mac, MacCheck::Good);
+}
+
+#[test]
+fn a_partial_approval_is_an_answer_at_once_though_its_amount_differs() {
+    let partial = |code: &'static str| {
+        altered(&vector("sale_resp_00"), move |message| {
+            message.set_text(39, code).unwrap();
+            message.set_digits(4, "000000000050").unwrap();
+        })
+    };
+    let mut rig = Rig::signed_in("");
+    let (connection, _) = rig.send(sale());
+    let answer = sale_answer(rig.receive(connection, &partial("10")));
+    assert_eq!((answer.mac, answer.response.action), (MacCheck::Good, ResponseAction::Reverse));
+    // Only what is taken back anyway: another amount approved in full is nobody's answer.
+    let (connection, _) = rig.send(sale());
+    assert!(rig.receive(connection, &partial("00")).is_empty());
+    assert_eq!(rig.noticed(), ["foreign"]);
+}
+
+#[test]
 fn a_refusal_need_not_name_the_merchant() {
     let mut rig = Rig::signed_in("");
     let (connection, _) = rig.send(sale());
@@ -513,6 +685,17 @@ fn a_sign_in_waits_for_its_own_shorter_time() {
     rig.send(sign_in());
     let failure = the_failure(rig.expire());
     assert_eq!((rig.now.since(start), failure.sent), (Duration::from_secs(10), true));
+}
+
+#[test]
+fn an_upload_waits_as_long_as_a_sale_and_a_script_report_no_longer_than_a_sign_in() {
+    for (request, seconds) in [(upload(false), 45), (script_report(), 10)] {
+        let mut rig = Rig::signed_in("");
+        let start = rig.now;
+        rig.send(request);
+        assert!(the_failure(rig.expire()).sent);
+        assert_eq!(rig.now.since(start), Duration::from_secs(seconds));
+    }
 }
 
 #[test]
@@ -722,6 +905,30 @@ fn no_damaged_approval_passes_as_a_good_one_and_none_passes_as_a_decline_without
         }
         if let Some(deadline) = rig.host.deadline() {
             assert!(deadline > rig.now, "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn no_damaged_answer_to_an_upload_passes_as_a_good_one() {
+    for (name, signed) in [("offline_sale_resp_00", true), ("offline_sale_resp_94", false)] {
+        let good = vector(name);
+        for bit in (13 * 8)..good.len() * 8 {
+            let mut damaged = good.clone();
+            damaged[bit / 8] ^= 0x80 >> (bit % 8);
+            let mut rig = Rig::signed_in("");
+            let (connection, _) = rig.send(upload(true));
+            for out in rig.receive(connection, &damaged) {
+                match out {
+                    // What has no MAC is taken as it comes, but never for an approval.
+                    Out::Answered(HostAnswer::OfflineSale(answer)) if answer.mac != MacCheck::Bad => {
+                        assert!(!signed && !answer.response.approved(), "{name} bit {bit}");
+                    }
+                    Out::Answered(HostAnswer::OfflineSale(_)) | Out::Disconnect(_) => {}
+                    Out::Failed(failure) => assert!(failure.sent, "{name} bit {bit}"),
+                    other => panic!("{name} bit {bit}: {}", names(&[other])),
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use host_support::*;
 use proptest::prelude::*;
-use smartpos::domain::host::{HostAnswer, MacCheck};
+use smartpos::domain::host::{HostAnswer, HostRequest, MacCheck};
 use smartpos::domain::link::{ConnectFailureKind, ConnectionId};
 use smartpos::host::session::HostEvent;
 
@@ -18,6 +18,8 @@ enum Step {
     Reach,
     AskSale,
     AskReversal,
+    AskUpload(bool),
+    AskScriptReport,
     Leave,
     Connected(u32),
     Refused(u32),
@@ -34,11 +36,21 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     // Mostly the newest connection, sometimes an older one.
     let back = || prop_oneof![6 => Just(0_u32), 1 => Just(1), 1 => Just(2)];
-    let names = prop::sample::select(vec!["sale_resp_00", "sale_resp_51", "reversal_resp_00", "signin_resp_97"]);
+    let names = prop::sample::select(vec![
+        "sale_resp_00",
+        "sale_resp_51",
+        "reversal_resp_00",
+        "signin_resp_97",
+        "offline_sale_resp_00",
+        "offline_sale_resp_94",
+        "script_result_resp_00",
+    ]);
     prop_oneof![
         2 => Just(Step::Reach),
         4 => Just(Step::AskSale),
         2 => Just(Step::AskReversal),
+        2 => any::<bool>().prop_map(Step::AskUpload),
+        1 => Just(Step::AskScriptReport),
         1 => Just(Step::Leave),
         8 => back().prop_map(Step::Connected),
         3 => back().prop_map(Step::Refused),
@@ -57,6 +69,8 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Model {
     asked: bool,
+    /// What kind of answer it can have.
+    kind: Option<fn(&HostAnswer) -> bool>,
     newest: u32,
     /// Connections on which its bytes may have left.
     may_have_left: BTreeSet<u32>,
@@ -77,7 +91,8 @@ impl Model {
                 }
                 Out::Answered(answer) => {
                     assert!(self.asked && !self.may_have_left.is_empty(), "an answer to nothing");
-                    if let HostAnswer::Sale(sale) = answer {
+                    assert!(self.kind.is_some_and(|kind| kind(&answer)), "the answer to something else: {answer:?}");
+                    if let HostAnswer::Sale(sale) | HostAnswer::OfflineSale(sale) = answer {
                         assert_ne!(sale.mac, MacCheck::Bad);
                     }
                     self.end();
@@ -97,17 +112,27 @@ impl Model {
     }
 }
 
+fn ask(rig: &mut Rig, model: &mut Model, request: HostRequest, kind: fn(&HostAnswer) -> bool) -> Vec<Out> {
+    model.asked = true;
+    model.kind = Some(kind);
+    rig.tell(HostEvent::Ask(request))
+}
+
 fn run(steps: Vec<Step>) {
-    let mut rig = Rig::signed_in("addresses = [\"a:1\", \"b:2\", \"c:3\"]\n");
+    let mut rig = Rig::signed_in("addresses = [\"a:1\", \"b:2\", \"c:3\"]\n[offline]\nrepeat = \"0221\"\n");
     let mut model = Model::default();
     for step in steps {
         let connection = |back: u32| ConnectionId(model.newest.saturating_sub(back));
         let seen = "seen".to_owned();
         let outs = match step {
             Step::Reach => rig.tell(HostEvent::Reach),
-            Step::AskSale | Step::AskReversal => {
-                model.asked = true;
-                rig.tell(HostEvent::Ask(if matches!(step, Step::AskSale) { sale() } else { reversal() }))
+            Step::AskSale => ask(&mut rig, &mut model, sale(), |a| matches!(a, HostAnswer::Sale(_))),
+            Step::AskReversal => ask(&mut rig, &mut model, reversal(), |a| matches!(a, HostAnswer::Reversal { .. })),
+            Step::AskUpload(repeat) => {
+                ask(&mut rig, &mut model, upload(repeat), |a| matches!(a, HostAnswer::OfflineSale(_)))
+            }
+            Step::AskScriptReport => {
+                ask(&mut rig, &mut model, script_report(), |a| matches!(a, HostAnswer::ScriptReport(_)))
             }
             Step::Leave => {
                 model.end();

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use smartpos::domain::link::{CertificatePin, Trust};
+use smartpos::domain::offline::OfflineLimits;
 use smartpos::domain::response::{ResponseAction, ResponseClass};
-use smartpos::host::profile::{Profile, Source};
+use smartpos::host::profile::{Profile, RepeatMark, Source};
 
 const SHIPPED: &str = include_str!("../src/host/profiles/unionpay-example.toml");
 const LOCAL: &str = "/etc/smartposd/profiles/x.toml";
@@ -353,11 +354,110 @@ fn rows_of_the_table_are_checked() {
 }
 
 #[test]
-fn offline_payments_cannot_be_switched_on() {
+fn offline_payments_are_off_unless_switched_on_and_then_within_the_usual_limits() {
+    let without = SHIPPED.replace("[offline]", "[offline_was]");
+    let (start, end) = (without.find("[offline_was]").unwrap(), without.find("[clock]").unwrap());
+    let bare = alone(&format!("{}{}", &without[..start], &without[end..])).unwrap().offline;
+    assert_eq!(bare, alone(SHIPPED).unwrap().offline, "the example shows other values than the usual ones");
+    assert_eq!(bare.limits, OfflineLimits::default());
+    let on = read("[offline]\nenabled = true\n").unwrap().offline;
+    assert_eq!(on.limits, OfflineLimits { enabled: true, ..OfflineLimits::default() });
+    assert_eq!((on.auth_mode.as_str(), on.card_org, on.repeat), ("00", None, RepeatMark::Same));
+    assert_eq!(on.done_codes.into_iter().collect::<Vec<_>>(), ["94"]);
+}
+
+#[test]
+fn every_offline_setting_is_read() {
+    let offline = read(
+        "[offline]\nenabled = true\nper_sale = 7\nsum = 70\ncount = 8\noldest_hours = 9\nsign_in_days = 2\nper_card_per_day = 3\n\
+         free_mib = 5\npace_ms = 250\nretries = 6\nhold_after_days = 4\nrepeat = \"0221\"\ndone_codes = [\"12\", \"94\"]\n\
+         auth_mode = \"03\"\ncard_org = \"CUP\"\n",
+    )
+    .unwrap()
+    .offline;
+    let hours = |n: u64| Duration::from_secs(n * 3600);
+    let limits = OfflineLimits {
+        enabled: true,
+        per_sale: 7,
+        sum: 70,
+        count: 8,
+        oldest: hours(9),
+        sign_in: hours(48),
+        per_card_per_day: 3,
+        free_bytes: 5 << 20,
+    };
+    assert_eq!(offline.limits, limits);
+    assert_eq!((offline.pace, offline.retries, offline.hold_after), (Duration::from_millis(250), 6, hours(96)));
+    assert_eq!((offline.repeat, offline.auth_mode.as_str()), (RepeatMark::Marked, "03"));
+    assert_eq!(offline.card_org.as_deref(), Some("CUP"));
+    assert_eq!(offline.done_codes.into_iter().collect::<Vec<_>>(), ["12", "94"]);
+}
+
+#[test]
+fn offline_settings_out_of_bounds_are_refused() {
     refused(
-        "[offline]\nenabled = true\n",
-        &["ETC:2: `offline.enabled` is true, but this version takes no offline payments; write enabled = false"],
+        "[offline]\nenabled = \"yes\"\nper_sale = 0\ncount = 1000001\nrepeat = \"0222\"\nauth_mode = \"0\"\ncard_org = \"Visa\"\nlimit = 3\n",
+        &[
+            "ETC:2: `offline.enabled` must be true or false, not text",
+            "ETC:3: `offline.per_sale` is 0; write 1 to 999999999999 minor units (fen)",
+            "ETC:4: `offline.count` is 1000001; write 1 to 1000000 payments",
+            "ETC:5: `offline.repeat` is \"0222\"; did you mean `0221`?",
+            "ETC:6: `offline.auth_mode` is \"0\"; write two digits, \"00\" unless the acquirer says otherwise",
+            "ETC:7: `offline.card_org` is \"Visa\"; write \"by-card\", or three capital letters such as \"CUP\"",
+            "ETC:8: unknown setting `offline.limit`; write one of: enabled, per_sale, sum, count, oldest_hours, sign_in_days, per_card_per_day, free_mib, pace_ms, retries, hold_after_days, repeat, done_codes, auth_mode, card_org",
+        ],
     );
+}
+
+#[test]
+fn the_sum_of_all_offline_payments_must_hold_one_of_them() {
+    refused(
+        "[offline]\nsum = 20000\n",
+        &[
+            "ETC:2: `offline.sum` is 20000 for all payments together, but `offline.per_sale` allows 30000 for one; write a sum of at least 30000, or a per_sale of at most 20000",
+        ],
+    );
+    read("[offline]\nsum = 30000\n").unwrap();
+}
+
+#[test]
+fn nothing_is_held_while_it_may_still_wait() {
+    refused(
+        "[offline]\noldest_hours = 49\nhold_after_days = 2\n",
+        &[
+            "ETC:3: `offline.hold_after_days` is 2, so payments would be held while `offline.oldest_hours` (49) still lets them wait; write at least 3 days, or at most 48 hours",
+        ],
+    );
+    read("[offline]\noldest_hours = 48\nhold_after_days = 2\n").unwrap();
+}
+
+#[test]
+fn what_means_already_there_must_be_able_to_mean_it() {
+    refused(
+        "[offline]\ndone_codes = [\"94\", \"00\", \"91\", \"A0\", \"ZZ\"]\n",
+        &[
+            "ETC:2: `offline.done_codes` has \"ZZ\", which is not in the table `responses`; add it there or remove it",
+            "ETC:2: `offline.done_codes` has \"00\", which approves anyway; remove it",
+            "ETC:2: `offline.done_codes` has \"91\", whose action is \"later\": the host does not have the payment, and the merchant would lose it; remove it",
+            "ETC:2: `offline.done_codes` has \"A0\", whose action is \"sign-in\": the host does not have the payment, and the merchant would lose it; remove it",
+        ],
+    );
+    assert!(read("[offline]\ndone_codes = []\n").unwrap().offline.done_codes.is_empty());
+}
+
+#[test]
+fn an_offline_payment_must_be_possible_under_the_limits_of_any_payment() {
+    refused(
+        "[limits]\nmax_amount = 20000\npin_above = 0\n[offline]\nenabled = true\nper_sale = 20001\n",
+        &[
+            "ETC:5: `offline.enabled` is true, but `limits.pin_above` is 0: every payment needs a PIN, which only the host can check, so none could be accepted; write a pin_above of more than 20001, or enabled = false",
+            &format!(
+                "ETC:6: `offline.per_sale` is 20001, more than any payment may be: `limits.max_amount` is 20000 ({LOCAL}:2); write a per_sale of at most 20000"
+            ),
+        ],
+    );
+    read("[limits]\nmax_amount = 20000\npin_above = 2\n[offline]\nenabled = true\nper_sale = 20000\n").unwrap();
+    read("[limits]\nmax_amount = 20000\npin_above = 0\n").expect("what is off need not fit");
 }
 
 #[test]

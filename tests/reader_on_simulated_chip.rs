@@ -24,6 +24,8 @@ struct Bench {
     now: Instant,
     said: Vec<String>,
     reads: Vec<CardRead>,
+    /// How many more of the chip's frames arrive until one is lost.
+    loses_after: Option<usize>,
 }
 
 fn request() -> TapRequest {
@@ -39,8 +41,14 @@ fn request() -> TapRequest {
 impl Bench {
     fn new(settings: Settings) -> Self {
         let reader = Reader::new(ReaderSettings { health_check: None, ..ReaderSettings::default() });
-        let mut bench =
-            Self { reader, chip: Chip::new(settings), now: Instant(0), said: Vec::new(), reads: Vec::new() };
+        let mut bench = Self {
+            reader,
+            chip: Chip::new(settings),
+            now: Instant(0),
+            said: Vec::new(),
+            reads: Vec::new(),
+            loses_after: None,
+        };
         bench.line_rate(115_200);
         bench.reader.handle(bench.now, Event::Opened);
         bench.run(Duration::from_secs(1));
@@ -65,7 +73,11 @@ impl Bench {
             if let Some(output) = self.reader.poll() {
                 self.obey(output);
             } else if let Some(bytes) = self.chip.poll() {
-                self.reader.handle(self.now, Event::Received(SecretBytes::new(bytes)));
+                let left = self.loses_after.map(|frames| frames.checked_sub(1));
+                self.loses_after = left.flatten();
+                if left != Some(None) {
+                    self.reader.handle(self.now, Event::Received(SecretBytes::new(bytes)));
+                }
             } else {
                 return;
             }
@@ -148,6 +160,25 @@ fn cards_of_all_schemes_are_read_and_their_issuer_agrees_with_the_cryptogram() {
             assert!(issuer_agrees(read), "{scheme}");
             assert!(!bench.chip.field.is_on(), "the field is off after a tap");
             assert_eq!(bench.reader.deadline(), None);
+        }
+    }
+}
+
+#[test]
+fn a_frame_that_is_lost_costs_time_but_never_the_card() {
+    for kind in [Kind::Unionpay, Kind::Visa, Kind::Mastercard] {
+        for lost in 0.. {
+            let mut bench = Bench::new(Settings::default());
+            bench.place(&[of_kind(kind)]);
+            bench.loses_after = Some(lost);
+            let said = bench.tap();
+            assert!(said.iter().any(|s| s.starts_with("read ")), "frame {lost} of a {kind:?} card: {said:?}");
+            assert!(!said.iter().any(|s| s == "remove"), "frame {lost} of a {kind:?} card: {said:?}");
+            assert!(issuer_agrees(&bench.reads[0]));
+            if bench.loses_after.is_some() {
+                assert!(lost > 10, "the card has more to say than that");
+                break;
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/.."
 bash tests/install.sh dbus gcc libc6-dev systemd libnfc-bin python3-venv python3-dbus python3-gi polkitd strace \
-    qemu-system-x86 busybox-static cpio kmod || echo "run: some packages could not be installed; what needs them is skipped" >&2
+    qemu-system-x86 busybox-static cpio kmod user-mode-linux dmsetup e2fsprogs || echo "run: some packages could not be installed; what needs them is skipped" >&2
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 passed=0 failed=0 skipped=0 failures=()
@@ -38,18 +38,38 @@ passed=$((passed + ran - left)) failed=$((failed + broke)) skipped=$((skipped + 
 check "demo: sign in and sell" bash tests/demo.sh
 if grep -q '^demo: approved ' "$out/log"; then grep '^demo: ' "$out/log"; fi
 
-echo "--- keypad on a real kernel input device"
-if bash tests/rig/evdev-vm.sh >"$out/log" 2>&1; then :; else tail -n 40 "$out/log"; fi
-line=$(grep -E '^evdev-vm: [0-9]+ passed, [0-9]+ failed' "$out/log" | tail -n1)
-if [ -n "$line" ]; then
-    echo "$line"
-    passed=$((passed + $(echo "$line" | grep -oE '[0-9]+ passed' | cut -d' ' -f1)))
-    vm_failed=$(echo "$line" | grep -oE '[0-9]+ failed' | cut -d' ' -f1)
-    failed=$((failed + vm_failed)); [ "$vm_failed" -eq 0 ] || failures+=("evdev-vm")
-elif grep -q '^skipped: ' "$out/log"; then
+# A script that runs tests in a machine of its own and ends with "NAME: N passed, N failed".
+machine() {
+    local name=$1 line broke; shift
+    if "$@" >"$out/log" 2>&1; then :; else tail -n 40 "$out/log"; fi
+    line=$(grep -E "^$name: [0-9]+ passed, [0-9]+ failed" "$out/log" | tail -n1)
+    if [ -n "$line" ]; then
+        echo "$line"
+        passed=$((passed + $(echo "$line" | grep -oE '[0-9]+ passed' | cut -d' ' -f1)))
+        broke=$(echo "$line" | grep -oE '[0-9]+ failed' | cut -d' ' -f1)
+        failed=$((failed + broke)); [ "$broke" -eq 0 ] || failures+=("$name")
+    elif grep -q '^skipped: ' "$out/log"; then
+        grep '^skipped: ' "$out/log"; skipped=$((skipped + 1))
+    else
+        failed=$((failed + 1)); failures+=("$name")
+    fi
+}
+
+echo "--- keypad, a whole sale and USB power on a real kernel"
+machine evdev-vm bash tests/rig/evdev-vm.sh
+
+echo "--- daemon on a disk that is full or refuses writes"
+machine disk-faults bash tests/rig/disk-faults.sh
+
+echo "--- power cuts on a disk that loses what was not flushed"
+bash tests/rig/power-cuts.sh 200 >"$out/log" 2>&1
+status=$?
+if [ "$status" -eq 0 ] && grep -q '^skipped: ' "$out/log"; then
     grep '^skipped: ' "$out/log"; skipped=$((skipped + 1))
+elif [ "$status" -eq 0 ] && grep -q '^power-cuts: [0-9]* points, 0 acknowledged commits lost, 0 databases damaged$' "$out/log"; then
+    grep '^power-cuts: ' "$out/log"; passed=$((passed + 1))
 else
-    failed=$((failed + 1)); failures+=("evdev-vm")
+    failed=$((failed + 1)); failures+=("power-cuts"); tail -n 40 "$out/log"
 fi
 
 [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"

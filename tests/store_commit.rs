@@ -203,8 +203,9 @@ fn payments_are_found_by_key_of_their_uid_and_by_code() {
     assert!(store.find_by_code(&sent(2).code.unwrap()).unwrap().is_none());
     // Trace and batch have come round: the code finds the newer one.
     store.commit(AT, &[create(5)]).unwrap();
-    let again = TransactionView { stan: sent(1).stan, code: sent(1).code, ..approved(5) };
-    store.commit(AT, &[change(again)]).unwrap();
+    let again = |view: TransactionView| change(TransactionView { stan: sent(1).stan, code: sent(1).code, ..view });
+    store.commit(AT, &[again(sent(5))]).unwrap();
+    store.commit(AT, &[again(approved(5))]).unwrap();
     assert_eq!(store.find_by_code(&sent(1).code.unwrap()).unwrap().unwrap().0.id, TransactionId(5));
 }
 
@@ -221,6 +222,7 @@ fn lists_come_newest_first_in_pages() {
         view.owner.uid = if id % 2 == 0 { 2000 } else { 1000 };
         store.commit(AT, &[Record::Created { view: Box::new(view), fingerprint: String::new() }]).unwrap();
     }
+    store.commit(AT, &[change(sent(4))]).unwrap();
     store.commit(AT, &[change(approved(4))]).unwrap();
     assert_eq!(ids(&store, &EVERYTHING), [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
     let mut page = ListFilter { uid: Some(2000), limit: 2, ..EVERYTHING };

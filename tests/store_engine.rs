@@ -4,7 +4,6 @@
 mod store_common;
 
 use std::path::Path;
-use std::time::Duration;
 
 use smartpos::domain::amount::{Amount, Currency, Money};
 use smartpos::domain::card::{CardRead, Scheme};
@@ -13,45 +12,19 @@ use smartpos::domain::device::DeviceState;
 use smartpos::domain::host::{
     HostAnswer, HostFailure, HostRequest, KeyCheck, MacCheck, ProcessingRequest, SaleAnswer, SignInAnswer,
 };
-use smartpos::domain::ids::{AuthCode, Batch, IdempotencyKey, MerchantId, Rrn, TerminalId, TransactionId};
-use smartpos::domain::offline::{OfflineLimits, OfflineMode};
+use smartpos::domain::ids::{AuthCode, Batch, IdempotencyKey, Rrn, TransactionId};
+use smartpos::domain::offline::OfflineMode;
 use smartpos::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use smartpos::domain::pan::Pan;
 use smartpos::domain::response::{Response, ResponseAction, ResponseClass};
 use smartpos::domain::secret::{PinBlock, SecretBytes};
-use smartpos::domain::time::{Instant, Now, WallTime};
 use smartpos::engine::action::Action;
 use smartpos::engine::command::{Caller, Command, CommandId, Device, NewTransaction};
 use smartpos::engine::event::Event;
 use smartpos::engine::machine::{Engine, Output};
-use smartpos::engine::settings::{ForwardSettings, Settings};
 use smartpos::engine::snapshot::TransactionView;
 use smartpos::store::Store;
 use store_common::*;
-
-const NOW: Now = Now { mono: Instant(1_000_000), wall: WallTime(1_795_492_800_000_000) };
-
-fn settings() -> Settings {
-    Settings {
-        terminal_id: TerminalId::new("99000001").unwrap(),
-        merchant_id: MerchantId::new("104110045110001").unwrap(),
-        currency: Currency::CNY,
-        max_amount: 5_000_000,
-        pin_above: 100_000,
-        operator_required: false,
-        confirm_amount: true,
-        utc_offset_minutes: 480,
-        card_wait: Duration::from_secs(60),
-        start_wait: Duration::from_secs(300),
-        keys_max_age: Duration::from_secs(86_400),
-        clock_tolerance: Duration::from_secs(300),
-        reversal_ends: vec!["25".to_owned()],
-        reversal_retries: 3,
-        offline: OfflineLimits::default(),
-        forwarding: ForwardSettings::default(),
-        boot: "boot-1".to_owned(),
-    }
-}
 
 /// The core loop in small: commit, then act.
 struct Core {

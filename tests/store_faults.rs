@@ -104,29 +104,6 @@ fn an_impossible_value_is_named_and_not_read_as_nothing() {
 }
 
 #[test]
-fn a_database_of_the_first_version_opens_with_all_it_holds() {
-    let directory = tempfile::tempdir().unwrap();
-    let db = rusqlite::Connection::open(database(directory.path())).unwrap();
-    db.execute_batch(include_str!("../src/store/sql/001_first.sql")).unwrap();
-    db.execute_batch(
-        "PRAGMA user_version = 1;
-         UPDATE terminal SET next_stan = 77, batch = 9, on_duty = '01', signed_in_at = 5;
-         INSERT INTO operator VALUES ('01', 'supervisor', 'h', 2, 0);
-         INSERT INTO payment (id, uid, key, fingerprint, kind, amount, currency, state, outcome, evidence, code, stan,
-                              batch, reversed, created_at, finished_at)
-         VALUES (12, 1000, 'k', 'f', 'sale', 500, 'CNY', 'finished', 'approved', '', NULL, 76, 9, 0, 1, 2);",
-    )
-    .unwrap();
-    drop(db);
-    let mut store = open(directory.path());
-    let found = store.load().unwrap();
-    assert_eq!((found.next_stan.get(), found.batch.get(), found.next_id.0), (77, 9, 13));
-    assert_eq!((found.operators.len(), found.on_duty.map(|o| o.as_str().to_owned())), (1, Some("01".to_owned())));
-    assert_eq!(store.list(&EVERYTHING).unwrap().len(), 1);
-    sale(&mut store, 13);
-}
-
-#[test]
 fn a_newer_database_is_refused_with_both_versions() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()));

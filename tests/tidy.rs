@@ -22,13 +22,14 @@ const ARROWS: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates and the only rooms that may use them.
-const CRATES: [(&str, &[&str]); 6] = [
+const CRATES: [(&str, &[&str]); 7] = [
     ("tokio", &["driver", "bus", "app"]),
     ("zbus", &["bus"]),
     ("rusqlite", &["store"]),
     ("evdev", &["driver", "sim"]),
     ("tokio_serial", &["driver"]),
     ("linux_embedded_hal", &["driver"]),
+    ("embedded_hal", &["driver"]),
 ];
 
 struct Source {

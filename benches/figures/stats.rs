@@ -51,6 +51,11 @@ impl Times {
         self.0.push(time.as_secs_f64() * 1e6);
     }
 
+    /// A number that is no time.
+    pub fn add_value(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
     pub fn extend(&mut self, other: &Self) {
         self.0.extend_from_slice(&other.0);
     }
@@ -86,13 +91,22 @@ impl Pair {
         self.floor.extend(floor);
     }
 
+    /// A round of one number each.
+    pub fn round_of(&mut self, product: f64, floor: f64) {
+        self.round(&Times(vec![product]), &Times(vec![floor]));
+    }
+
     pub fn ratio(&self) -> f64 {
         median(self.ratios.iter().copied())
     }
 
     /// Both medians in this unit.
     pub fn row(&self, figure: &str, goal: &str) -> Row {
-        let show = |t: f64| if t < 10.0 { format!("{t:.2} µs") } else { format!("{t:.0} µs") };
+        self.row_in(figure, goal, |t| if t < 10.0 { format!("{t:.2} µs") } else { format!("{t:.0} µs") })
+    }
+
+    /// Both medians as `show` writes them.
+    pub fn row_in(&self, figure: &str, goal: &str, show: impl Fn(f64) -> String) -> Row {
         Row::new(figure, show(self.product.median()), show(self.floor.median()), goal).ratio(self.ratio())
     }
 }

@@ -6,6 +6,8 @@
 //! A profile NAME is gathered from `NAME.toml` in every profile directory, later directories laid over earlier ones; if
 //! one of these files says `base = "OTHER"`, the files of OTHER go below all of them.
 
+mod devices;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,8 @@ use crate::domain::prompt::Language;
 use crate::host::message::Identity;
 use crate::host::profile::{Profile, Source};
 use crate::host::settings::{At, Complaint, Complaints, Place, Section, parse};
+
+pub use devices::{KeypadConfig, ReaderConfig};
 
 /// Where the configuration is unless told otherwise.
 pub const DEFAULT_PATH: &str = "/etc/smartposd/smartposd.toml";
@@ -56,22 +60,6 @@ pub struct Config {
     pub language: Language,
     /// Where log lines go.
     pub journal: Journal,
-}
-
-/// The card reader.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReaderConfig {
-    /// Its serial port; `None` finds it through udev.
-    pub path: Option<PathBuf>,
-    /// The highest rate to raise the line to.
-    pub baud_max: u32,
-}
-
-/// The keypad.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeypadConfig {
-    /// Its event device; `None` finds it through udev.
-    pub path: Option<PathBuf>,
 }
 
 /// Where log lines go.
@@ -163,8 +151,8 @@ fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Ve
     let language = root.choice("language", &[("zh", Language::Zh), ("en", Language::En)]);
     let journals = [("auto", Journal::Auto), ("journald", Journal::Journald), ("stderr", Journal::Stderr)];
     let journal = root.choice("journal", &journals).map_or(Journal::Auto, |at| at.value);
-    let reader = reader(root.section("reader"));
-    let keypad = keypad(root.section("keypad"));
+    let reader = devices::reader(root.section("reader"));
+    let keypad = devices::keypad(root.section("keypad"));
     root.finish();
     let (Some(name), Some(dirs)) = (profile_name, dirs) else { return Ok(None) };
     let Some(sources) = gather(&name, &dirs, complaints) else { return Ok(None) };
@@ -227,33 +215,6 @@ fn profile_dirs(root: &Section<'_>) -> Option<Vec<PathBuf>> {
         return None;
     }
     Some(dirs)
-}
-
-/// "auto" or a path.
-fn device_path(section: &Section<'_>) -> Option<PathBuf> {
-    let read = |text: &str| if text == "auto" { Some(None) } else { absolute(text).map(Some) };
-    section.parsed("path", "\"auto\" or a path that begins with /dev/", read).and_then(|at| at.value)
-}
-
-fn reader(section: Section<'_>) -> ReaderConfig {
-    const RATES: [i64; 6] = [9_600, 57_600, 115_200, 230_400, 460_800, 921_600];
-    let path = device_path(&section);
-    let rate = section.number("baud_max", 9_600..=921_600, "baud");
-    if let Some(At { value, place }) = &rate
-        && !RATES.contains(value)
-    {
-        let known = RATES.map(|rate| rate.to_string()).join(", ");
-        section.refuse(place, format!("`reader.baud_max` is {value}; write one of: {known}"));
-    }
-    section.finish();
-    let baud_max = rate.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(460_800);
-    ReaderConfig { path, baud_max }
-}
-
-fn keypad(section: Section<'_>) -> KeypadConfig {
-    let path = device_path(&section);
-    section.finish();
-    KeypadConfig { path }
 }
 
 /// Licence and serial number, which the profile may make necessary.
@@ -365,8 +326,8 @@ fn summary(config: &Config) -> String {
         ("profile", format!("{} ({files})", config.profile_name)),
         ("host", format!("{addresses} ({tls})")),
         ("keys", format!("sign-in {}, MAC {}", profile.forms.sign_in.digits(), profile.mac.rule.method)),
-        ("reader", format!("{}, up to {} baud", path(&config.reader.path), config.reader.baud_max)),
-        ("keypad", path(&config.keypad.path)),
+        ("reader", reader_summary(&config.reader, path(&config.reader.path))),
+        ("keypad", path(&config.keypad.path) + if config.keypad.keyboards { ", keyboards too" } else { "" }),
         ("state", config.state_dir.display().to_string()),
     ];
     for (name, value) in rows {
@@ -374,4 +335,12 @@ fn summary(config: &Config) -> String {
         let _ = writeln!(text, "{name:<9} {value}");
     }
     text
+}
+
+fn reader_summary(reader: &ReaderConfig, path: String) -> String {
+    let mut text = format!("{path}, up to {} baud", reader.baud_max);
+    if let Some(line) = &reader.reset_line {
+        text += &format!(", reset line {line}");
+    }
+    text + if reader.usb_power { ", power cycle by USB" } else { "" }
 }

@@ -2,13 +2,18 @@
 //!
 //! Nothing here decides about money; it carries events to the machines and their outputs to store, drivers and bus.
 
+mod books;
 mod devices;
 mod keys;
 mod orders;
+mod repair;
 mod storage;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,6 +24,7 @@ use crate::bus::{Request, Update};
 use crate::domain::prompt::Language;
 use crate::domain::time::Now;
 use crate::driver::evdev::{KeypadCommand, KeypadDeviceEvent};
+use crate::driver::repair::{RepairCommand, RepairEvent};
 use crate::driver::serial::{SerialCommand, SerialEvent};
 use crate::driver::tcp;
 use crate::engine::command::{CommandId, Refusal, Reply};
@@ -38,6 +44,8 @@ pub struct Wires {
     pub serial: mpsc::Sender<SerialCommand>,
     /// Commands to the keypad.
     pub keypad: mpsc::Sender<KeypadCommand>,
+    /// Strong measures against a mute reader, where any are configured.
+    pub repair: Option<SyncSender<RepairCommand>>,
     /// Commands to the network.
     pub tcp: mpsc::Sender<tcp::Command>,
     /// Changes for the bus, in order.
@@ -52,6 +60,8 @@ pub struct Inlets {
     pub serial: mpsc::Receiver<SerialEvent>,
     /// From the keypad.
     pub keypad: mpsc::Receiver<KeypadDeviceEvent>,
+    /// How strong measures went; ended where none are configured.
+    pub repair: mpsc::Receiver<RepairEvent>,
     /// From the network.
     pub tcp: mpsc::Receiver<tcp::Event>,
     /// Turn once, to show that the loop lives.
@@ -68,11 +78,20 @@ pub struct Core {
     key_load: KeyLoad,
     wires: Wires,
     clock: fn() -> Now,
+    synchronised: fn() -> bool,
+    /// The check of the journal under way.
+    check: Option<books::Check>,
+    /// What the watchdog looks at.
+    progress: Progress,
+    /// The thread that seals a backup.
+    sealing: Option<JoinHandle<()>>,
     replies: BTreeMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
     next_command: u64,
     signals: Vec<Signal>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     published: Arc<Snapshot>,
+    /// Where the reader was opened last.
+    reader_port: Option<PathBuf>,
     /// The prompt that was shown last, for the journal.
     shown: &'static str,
     /// The language of prompts.
@@ -93,6 +112,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Reads both clocks.
     pub clock: fn() -> Now,
+    /// Whether a time server has set the wall clock.
+    pub synchronised: fn() -> bool,
     /// The language of prompts.
     pub language: Language,
 }
@@ -134,21 +155,28 @@ impl Core {
             key_load: KeyLoad::default(),
             wires,
             clock: parts.clock,
+            synchronised: parts.synchronised,
+            check: None,
+            progress: Progress::default(),
+            sealing: None,
             replies: BTreeMap::new(),
             next_command: 1,
             signals: Vec::new(),
             snapshots,
             published,
+            reader_port: None,
             shown: "idle",
             language: parts.language,
         };
         core.keys_changed(now);
+        core.check_clock(now);
         core.pump(now)?;
         Ok((core, readers))
     }
 
     /// Runs until something outside ends.
     pub async fn run(mut self, mut inlets: Inlets, progress: Progress) -> Result<(), CoreError> {
+        self.progress = progress;
         loop {
             let sleep = self.sleep();
             tokio::select! {
@@ -156,17 +184,24 @@ impl Core {
                 event = inlets.tcp.recv() => self.network(event.ok_or(CoreError::Ended("the network driver"))?),
                 event = inlets.serial.recv() => self.serial(event.ok_or(CoreError::Ended("the serial driver"))?),
                 event = inlets.keypad.recv() => self.key_event(event.ok_or(CoreError::Ended("the keypad driver"))?),
+                Some(event) = inlets.repair.recv() => self.repaired(event),
                 request = inlets.requests.recv() => self.request(request.ok_or(CoreError::Ended("the bus"))?),
                 nudge = inlets.nudges.recv() => nudge.ok_or(CoreError::Ended("the main thread"))?,
-                () = tokio::time::sleep(sleep) => self.expire(),
+                () = tokio::time::sleep(sleep) => {
+                    self.expire();
+                    self.check_on();
+                }
             }
             let now = (self.clock)();
             self.pump(now)?;
-            progress.turn();
+            self.progress.turn();
         }
     }
 
     fn sleep(&self) -> Duration {
+        if self.check.is_some() {
+            return Duration::ZERO;
+        }
         let now = (self.clock)().mono;
         let deadlines = [
             self.teller.deadline(),
@@ -246,6 +281,13 @@ impl Core {
         if self.wires.updates.try_send(update).is_err() {
             // The bus is slower than the payments. The state stays readable; only signals are lost, and said to be.
             tracing::warn!(POS_COMPONENT = "core", "the bus did not keep up: signals were dropped");
+        }
+    }
+
+    /// Only a payment that may go offline asks for the time to be known; a look at each start is enough.
+    fn check_clock(&mut self, now: Now) {
+        if (self.synchronised)() {
+            self.tell_engine(now, Event::ClockSynchronised);
         }
     }
 

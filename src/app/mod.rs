@@ -6,5 +6,6 @@ pub mod core_loop;
 pub mod journal;
 pub mod password;
 pub mod posctl;
+pub mod restore;
 pub mod service;
 pub mod watchdog;

@@ -15,7 +15,8 @@ use crate::bus::authority::Authority;
 use crate::bus::{self, BusAddress};
 use crate::domain::secret::DoubleKey;
 use crate::driver::evdev as keypad_device;
-use crate::driver::{clock, device_path, serial, tcp};
+use crate::driver::usb::UsbPower;
+use crate::driver::{clock, device_path, repair, serial, tcp};
 use crate::engine::settings::{ForwardSettings, Settings};
 use crate::engine::snapshot::Snapshot;
 use crate::host::session::Host;
@@ -24,8 +25,8 @@ use crate::reader::pn532::command::BaudRate;
 use crate::reader::pn532::link::BASE_RATE;
 use crate::reader::tap::settings::TerminalSettings;
 use crate::reader::{Reader, ReaderSettings};
-use crate::store::vault::{Vault, VaultError};
-use crate::store::{Store, StoreError};
+use crate::store::vault::{KEY_FILE, Vault, VaultError};
+use crate::store::{DATABASE, Store, StoreError};
 
 /// What the command line and the service manager decide.
 pub struct Options {
@@ -124,7 +125,7 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
             Err(_) => Err(ServiceError::CoreDied),
         },
         () = served.lost() => Err(ServiceError::BusLost),
-        () = feed => Ok(()),
+        fed = feed => fed.map_err(ServiceError::from),
     };
     watchdog::tell(&[NotifyState::Stopping]);
     served.leave().await;
@@ -150,8 +151,8 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     let directory = &config.state_dir;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|source| ServiceError::StateDirectory { path: directory.clone(), source })?;
-    let vault = Vault::find(credentials, &directory.join("sealing.key"))?;
-    let store = Store::open(&directory.join("pos.db"), vault)?;
+    let vault = Vault::find(credentials, &directory.join(KEY_FILE))?;
+    let store = Store::open(&directory.join(DATABASE), vault)?;
     let mut host = Host::new(Arc::new(config.profile.clone()), config.identity());
     if let Some(key) = store.master_key()? {
         let key = <[u8; 16]>::try_from(key.expose()).map_err(|_| ServiceError::MasterKey)?;
@@ -159,7 +160,8 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     }
     let settings = settings(config);
     let reader = Reader::new(reader_settings(config));
-    let keypad = Keypad::new(crate::keypad::Settings::default());
+    let keymap = config.keypad.keymap.clone();
+    let keypad = Keypad::new(crate::keypad::Settings { keymap, ..crate::keypad::Settings::default() });
 
     let (serial, serial_commands) = mpsc::channel(COMMANDS);
     let (keypad_sender, keypad_commands) = mpsc::channel(COMMANDS);
@@ -168,17 +170,29 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
     let (serial_events, serial_inlet) = mpsc::channel(EVENTS);
     let (key_sender, key_inlet) = mpsc::channel(EVENTS);
     let (tcp_events, tcp_inlet) = mpsc::channel(EVENTS);
+    let (repair_events, repair_inlet) = mpsc::channel(EVENTS);
     let (requests, request_inlet) = mpsc::channel(REQUESTS);
     let (nudges, nudge_inlet) = mpsc::channel(1);
 
-    let parts = Parts { store, host, reader, keypad, settings, clock: clock::now, language: config.language };
-    let wires = Wires { serial, keypad: keypad_sender, tcp, updates: update_sender };
+    let parts = Parts {
+        store,
+        host,
+        reader,
+        keypad,
+        settings,
+        clock: clock::now,
+        synchronised: clock::synchronised,
+        language: config.language,
+    };
+    let repair = repair::start(repair_settings(config), repair_events)?;
+    let wires = Wires { serial, keypad: keypad_sender, tcp, repair, updates: update_sender };
     let (core, snapshots) = Core::new(parts, wires, clock::now().wall.0)?;
     let inlets = Inlets {
         requests: request_inlet,
         serial: serial_inlet,
         keypad: key_inlet,
         tcp: tcp_inlet,
+        repair: repair_inlet,
         nudges: nudge_inlet,
     };
     let key_events = key_outlet(key_sender);
@@ -239,6 +253,7 @@ fn settings(config: &Config) -> Settings {
         max_amount: profile.limits.max_amount,
         pin_above: profile.limits.pin_above,
         operator_required: config.operator_required,
+        reader_power: config.reader.usb_power,
         confirm_amount: config.confirm_amount,
         utc_offset_minutes: profile.utc_offset_minutes,
         card_wait: std::time::Duration::from_secs(60),
@@ -263,11 +278,24 @@ fn reader_choice(config: &Config) -> device_path::Choice {
 }
 
 fn keypad_choice(config: &Config) -> keypad_device::Choice {
-    config.keypad.path.clone().map_or(keypad_device::Choice::Auto { keyboards: false }, keypad_device::Choice::Path)
+    let auto = keypad_device::Choice::Auto { keyboards: config.keypad.keyboards };
+    config.keypad.path.clone().map_or(auto, keypad_device::Choice::Path)
+}
+
+fn repair_settings(config: &Config) -> repair::Settings {
+    let note = config.state_dir.join("reader-off");
+    let power = config.reader.usb_power.then(|| UsbPower { sysfs: "/sys".into(), note });
+    repair::Settings { reset_line: config.reader.reset_line.clone(), devices: "/dev".into(), power }
 }
 
 fn reader_settings(config: &Config) -> ReaderSettings {
     let mut settings = ReaderSettings::default();
+    settings.link.ladder.reset_line = config.reader.reset_line.is_some();
+    settings.link.ladder.power_switch = config.reader.usb_power;
+    if config.reader.usb_power {
+        // Off for a second, found and set up by the kernel, named by udev: longer than a port that is only reopened.
+        settings.link.reopen = std::time::Duration::from_secs(10);
+    }
     settings.link.raise_to = BaudRate::from_bits_per_second(config.reader.baud_max).filter(|rate| *rate != BASE_RATE);
     let mut terminal = TerminalSettings::default();
     copy(&mut terminal.terminal_id, config.terminal_id.as_str());

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::driver::ticks::Ticks;
+
 /// Turned by the core, watched by the main thread.
 #[derive(Clone, Default)]
 pub struct Progress(Arc<AtomicU64>);
@@ -27,11 +29,12 @@ pub fn period() -> Option<Duration> {
 }
 
 /// Pings as long as the core answers. `nudge` makes the core turn once; an idle core would otherwise look frozen.
-pub async fn feed(period: Duration, progress: Progress, nudge: impl AsyncFn()) {
+pub async fn feed(period: Duration, progress: Progress, nudge: impl AsyncFn()) -> std::io::Result<()> {
+    let ticks = Ticks::every(period)?;
     let mut seen = progress.turns();
     loop {
         nudge().await;
-        tokio::time::sleep(period).await;
+        ticks.next().await?;
         let turns = progress.turns();
         if turns != seen {
             seen = turns;

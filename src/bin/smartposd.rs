@@ -1,14 +1,16 @@
 //! The daemon: arguments, then the library.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use smartpos::app;
 use smartpos::app::config::{self, DEFAULT_PATH, Journal};
 use smartpos::app::journal::{self, Sink};
 use smartpos::app::service::{Options, run};
 use smartpos::bus::BusAddress;
 use smartpos::bus::authority::Authority;
+use smartpos::store::unsent::{self, Unsent};
 
 /// Payment daemon for Linux points of sale.
 #[derive(Parser)]
@@ -24,16 +26,48 @@ struct Arguments {
     /// Ask polkit on a private bus too.
     #[arg(long, requires = "bus")]
     polkit: bool,
+    /// Say what the host does not have yet, as far as the database of a stopped daemon tells, and end: exit code 0 when
+    /// there is nothing, 1 otherwise. For the package's own scripts; a running daemon is asked with posctl queue guard.
+    #[arg(long, conflicts_with_all = ["bus", "polkit"])]
+    queue_state: bool,
+    /// Bring back a backup made with posctl backup, and end. Only where there is no database; the daemon must not run.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bus", "polkit", "queue_state"])]
+    restore: Option<PathBuf>,
+    /// Read the backup's passphrase from this file descriptor instead of asking for it.
+    #[arg(long, value_name = "N", requires = "restore")]
+    passphrase_fd: Option<u16>,
 }
 
 fn main() -> ExitCode {
-    match start(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let arguments = Arguments::parse();
+    let ended = match &arguments.restore {
+        Some(archive) => restore(&arguments, archive).map(|()| true),
+        None if arguments.queue_state => queue_state(&arguments),
+        None => start(arguments).map(|()| true),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("smartposd: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether nothing is unsent.
+fn queue_state(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
+    let config = config::load(&arguments.config)?;
+    let found = unsent::look(&config.state_dir.join("pos.db"))?;
+    let Unsent { waiting, held, reversals } = found;
+    println!("payments to be sent: {waiting}, payments held: {held}, reversals open: {reversals}");
+    Ok(found.is_nothing())
+}
+
+fn restore(arguments: &Arguments, archive: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let config = config::load(&arguments.config)?;
+    println!("{}", app::restore::run(&config, archive, arguments.passphrase_fd)?);
+    Ok(())
 }
 
 fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {

@@ -33,6 +33,8 @@ pub(super) enum Right {
     LoadKeys,
     ReadAll,
     Maintain,
+    Queue,
+    Resolve,
 }
 
 impl Right {
@@ -46,6 +48,8 @@ impl Right {
             Self::LoadKeys => "org.smartposd.pos1.load-keys",
             Self::ReadAll => "org.smartposd.pos1.read-all",
             Self::Maintain => "org.smartposd.pos1.maintain",
+            Self::Queue => "org.smartposd.pos1.queue",
+            Self::Resolve => "org.smartposd.pos1.resolve",
         }
     }
 }

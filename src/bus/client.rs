@@ -5,6 +5,7 @@
 
 mod events;
 mod plain;
+mod queue;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -22,10 +23,13 @@ use crate::bus::names::{
 
 /// How long a call may take. The daemon promises its answers well within.
 const CALL: Duration = Duration::from_secs(25);
+/// The same for what goes through the whole store.
+const LONG_CALL: Duration = Duration::from_secs(660);
 /// How long reaching the bus may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
 pub use events::{Event, Events};
+pub use queue::{JournalCheck, JournalRow, QueueOrder};
 
 /// The keys of an `a{sv}`, or the properties of an interface.
 pub type Row = Map<String, Value>;
@@ -61,7 +65,7 @@ pub enum ClientError {
         text: String,
     },
     /// No answer within the time.
-    #[error("no answer from smartposd within {} s", CALL.as_secs())]
+    #[error("no answer from smartposd in time")]
     TimedOut,
     /// The connection broke, or the answer cannot be read.
     #[error("the conversation with the bus broke off: {0}")]
@@ -81,6 +85,8 @@ pub struct SaleOrder {
     pub confirm: Option<bool>,
     /// The app's own text.
     pub reference: Option<String>,
+    /// Whether it may be accepted without the host; `None` leaves it to the contract's default.
+    pub mode: Option<String>,
 }
 
 /// What `ListTransactions` is given.
@@ -108,13 +114,22 @@ pub struct Client {
 impl Client {
     /// Reaches the bus; the daemon itself is first reached by a call, which may start it.
     pub async fn connect(address: &BusAddress) -> Answer<Self> {
+        Self::connect_with(address, CALL).await
+    }
+
+    /// The same, for calls that take their time: checking the journal, a backup.
+    pub async fn connect_patiently(address: &BusAddress) -> Answer<Self> {
+        Self::connect_with(address, LONG_CALL).await
+    }
+
+    async fn connect_with(address: &BusAddress, patience: Duration) -> Answer<Self> {
         let builder = match address {
             BusAddress::System => zbus::connection::Builder::system(),
             BusAddress::Session => zbus::connection::Builder::session(),
             BusAddress::Address(address) => zbus::connection::Builder::address(address.as_str()),
         };
         let no_bus = |seen: String| ClientError::NoBus { address: address.to_string(), seen };
-        match tokio::time::timeout(CONNECT, builder.method_timeout(CALL).build()).await {
+        match tokio::time::timeout(CONNECT, builder.method_timeout(patience).build()).await {
             Ok(Ok(connection)) => Ok(Self { connection }),
             Ok(Err(error)) => Err(no_bus(error.to_string())),
             Err(_) => Err(no_bus(format!("no answer within {} s", CONNECT.as_secs()))),
@@ -214,6 +229,9 @@ impl Client {
         if let Some(reference) = &order.reference {
             options.insert("reference", Variant::from(reference.as_str()));
         }
+        if let Some(mode) = &order.mode {
+            options.insert("mode", Variant::from(mode.as_str()));
+        }
         let body = ("sale", order.key.as_str(), order.minor, order.currency.as_str(), options);
         self.call(TERMINAL, TERMINAL_INTERFACE, "CreateTransaction", &body).await.and_then(one_text)
     }
@@ -280,6 +298,11 @@ impl Client {
     /// `Reader.Reset`.
     pub async fn reset_reader(&self) -> Answer<()> {
         self.call(READER, READER_INTERFACE, "Reset", &()).await.map(drop)
+    }
+
+    /// `Reader.PowerCycle`.
+    pub async fn power_cycle_reader(&self) -> Answer<()> {
+        self.call(READER, READER_INTERFACE, "PowerCycle", &()).await.map(drop)
     }
 
     /// Everything the daemon tells from now on.

@@ -56,8 +56,8 @@ impl Reader {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        self.gate.admit(connection, &header, Right::Maintain).await?;
-        Err(no_power_switch())
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        done(self.gate.ask(&visit, Command::PowerCycleReader, ANSWER).await?)
     }
 
     #[zbus(out_args("lease"))]
@@ -106,7 +106,7 @@ impl Keypad {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         self.gate.admit(connection, &header, Right::Maintain).await?;
-        Err(no_power_switch())
+        Err(Error::new(RefusalKind::WrongState, "no power switch is configured: there is none for keypads"))
     }
 
     #[zbus(out_args("lease"))]
@@ -120,10 +120,6 @@ impl Keypad {
         let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
         inhibit(&self.gate, visit, Device::Keypad, who, why).await
     }
-}
-
-fn no_power_switch() -> Error {
-    Error::new(RefusalKind::WrongState, "no power switch is configured")
 }
 
 async fn inhibit(gate: &Gate, visit: Visit, device: Device, who: &str, why: &str) -> Result<OwnedFd> {

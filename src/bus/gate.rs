@@ -23,6 +23,8 @@ use crate::engine::snapshot::{Snapshot, TransactionView};
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// For what asks the host; D-Bus callers themselves give up after about 25 s.
 pub(super) const HOST_ANSWER: Duration = Duration::from_secs(22);
+/// For what goes through the whole store in small pieces: checking the journal, a backup.
+pub(super) const LONG_ANSWER: Duration = Duration::from_secs(600);
 /// How long an object may take to appear after the core has made it.
 const EXPORT: Duration = Duration::from_secs(5);
 /// Payment objects one uid may have.

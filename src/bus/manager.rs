@@ -1,20 +1,29 @@
 //! `org.smartposd.Pos1.Manager`: the daemon as a whole. The contract is `xml/org.smartposd.Pos1.Manager.xml`.
 
 use std::collections::BTreeMap;
+use std::os::fd;
 
 use zbus::message::Header;
-use zbus::{Connection, Variant, interface};
+use zbus::{Connection, OwnedFd, Variant, interface};
 
 use crate::bus::authority::Right;
-use crate::bus::error::Result;
-use crate::bus::gate::Gate;
+use crate::bus::error::{Error, Result};
+use crate::bus::gate::{ANSWER, Gate, LONG_ANSWER};
 use crate::bus::options::{Given, Options};
 use crate::bus::result::Row;
+use crate::bus::secret_fd::read_secret;
+use crate::bus::target_fd::take_target;
+use crate::bus::terminal::{done, unexpected};
 use crate::bus::{diagnosis, view};
+use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
 
 /// What this build can do beyond the members of the contract.
-const FEATURES: [&str; 3] = ["sale", "operator-at-keypad", "keys-at-keypad"];
+const FEATURES: [&str; 7] = ["sale", "operator-at-keypad", "keys-at-keypad", "offline", "queue", "journal", "backup"];
+/// Rows of the journal in one answer.
+const MAX_ROWS: u16 = 1000;
+/// Bytes of a backup's passphrase.
+const PASSPHRASE: std::ops::RangeInclusive<usize> = 12..=128;
 
 /// The object `/org/smartposd/Pos1`.
 pub(super) struct Manager {
@@ -47,7 +56,8 @@ impl Manager {
     #[zbus(property)]
     fn capabilities(&self) -> BTreeMap<String, Row> {
         let snapshot = self.gate.snapshot();
-        WAYS.iter().zip(&snapshot.capabilities).map(|(way, c)| ((*way).to_owned(), capability(c))).collect()
+        let currency = snapshot.queue.currency;
+        WAYS.iter().zip(&snapshot.capabilities).map(|(way, c)| ((*way).to_owned(), capability(c, currency))).collect()
     }
 
     #[zbus(out_args("rows"))]
@@ -61,18 +71,74 @@ impl Manager {
         Options::none(options)?;
         diagnosis::run(&self.gate, &visit).await
     }
+
+    #[zbus(out_args("rows", "broken", "what"))]
+    async fn verify_journal(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(u64, u64, String)> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        match self.gate.ask(&visit, Command::VerifyJournal, LONG_ANSWER).await? {
+            Reply::JournalChecked(check) => {
+                let (broken, what) = check.broken.unwrap_or_default();
+                Ok((check.rows, broken, what))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    #[zbus(out_args("rows"))]
+    async fn export_journal(
+        &self,
+        after: u64,
+        limit: u32,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<(u64, u64, String, String)>> {
+        let visit = self.gate.admit(connection, &header, Right::ReadAll).await?;
+        let limit = u16::try_from(limit).ok().filter(|l| (1..=MAX_ROWS).contains(l));
+        let limit = limit.ok_or_else(|| Error::invalid(format!("limit is 1 to {MAX_ROWS}")))?;
+        match self.gate.ask(&visit, Command::ExportJournal { after, limit }, ANSWER).await? {
+            Reply::Journal(rows) => Ok(rows.into_iter().map(|r| (r.number, r.at.0, r.entry, r.chain)).collect()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn backup(
+        &self,
+        passphrase: OwnedFd,
+        to: OwnedFd,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        Options::none(options)?;
+        let to = take_target(fd::OwnedFd::from(to))?;
+        let passphrase = read_secret(fd::OwnedFd::from(passphrase)).await?;
+        if !PASSPHRASE.contains(&passphrase.expose().len()) {
+            let (min, max) = (PASSPHRASE.start(), PASSPHRASE.end());
+            return Err(Error::invalid(format!("a backup's passphrase has {min} to {max} bytes")));
+        }
+        done(self.gate.ask(&visit, Command::Backup { passphrase, to }, LONG_ANSWER).await?)
+    }
 }
 
-fn capability(capability: &Capability) -> Row {
+fn capability(capability: &Capability, currency: &'static str) -> Row {
     let mut row = Row::from([("available", Variant::from(capability.available))]);
     if let Some(cause) = capability.cause {
         row.insert("cause", Variant::from(cause.as_str()));
+    }
+    if let Some(refusal) = capability.refusal {
+        row.insert("refusal", Variant::from(refusal.as_str()));
     }
     if let Some(until) = capability.until {
         row.insert("until", Variant::from(until.0));
     }
     if let Some(left) = capability.amount_left {
         row.insert("amount-left", Variant::from(left));
+        row.insert("currency", Variant::from(currency));
     }
     if let Some(left) = capability.count_left {
         row.insert("count-left", Variant::from(left));

@@ -28,11 +28,14 @@ pub mod names;
 mod options;
 mod payments;
 mod publish;
+mod queue;
 mod result;
 mod secret_fd;
 mod serve;
+mod target_fd;
 mod terminal;
 mod transaction;
+mod unsent;
 mod view;
 
 pub use error::ServeError;

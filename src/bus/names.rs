@@ -6,7 +6,7 @@ use crate::domain::ids::TransactionId;
 pub const BUS_NAME: &str = "org.smartposd.Pos1";
 /// Object of the Manager; every other object lies below it.
 pub const ROOT: &str = "/org/smartposd/Pos1";
-/// Object of Terminal and Keys.
+/// Object of Terminal, Keys and Queue.
 pub const TERMINAL: &str = "/org/smartposd/Pos1/Terminal0";
 /// Object of the card reader.
 pub const READER: &str = "/org/smartposd/Pos1/Reader0";
@@ -19,6 +19,8 @@ pub const MANAGER_INTERFACE: &str = "org.smartposd.Pos1.Manager";
 pub const TERMINAL_INTERFACE: &str = "org.smartposd.Pos1.Terminal";
 /// Interface of [`TERMINAL`] for the master key.
 pub const KEYS_INTERFACE: &str = "org.smartposd.Pos1.Keys";
+/// Interface of [`TERMINAL`] for what the host does not have yet.
+pub const QUEUE_INTERFACE: &str = "org.smartposd.Pos1.Queue";
 /// Interface of [`READER`].
 pub const READER_INTERFACE: &str = "org.smartposd.Pos1.Reader";
 /// Interface of [`KEYPAD`].

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use zbus::{OwnedVariant, Variant};
 
 use crate::bus::error::{Error, Result};
+use crate::domain::pan;
+
+/// Characters of a note for the record.
+const NOTE: usize = 128;
 
 /// What came, and which keys have been asked for so far.
 pub(super) struct Options {
@@ -84,6 +88,15 @@ pub(super) fn printable(name: &str, text: &str, max: usize) -> Result<()> {
     Ok(())
 }
 
+/// Why a person decided so, for the record: no card number may get there.
+pub(super) fn note(text: &str) -> Result<String> {
+    printable("note", text, NOTE)?;
+    if pan::stands_in(text) {
+        return Err(Error::invalid("a card number has no place in a note; leave it out"));
+    }
+    Ok(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +134,13 @@ mod tests {
         assert!(printable("why", "", 4).is_err());
         assert!(printable("why", "a\nb", 4).is_err());
         assert!(printable("why", "12345", 4).is_err());
+    }
+
+    #[test]
+    fn a_note_holds_no_card_number() {
+        assert_eq!(note("called the acquirer, 李"), Ok("called the acquirer, 李".to_owned()));
+        let refused = note("card 6200 0000 0000 0000 018").unwrap_err();
+        assert!(!refused.text().contains("6200"), "{}", refused.text());
+        assert!(note(&"x".repeat(129)).is_err() && note("").is_err());
     }
 }

@@ -164,6 +164,9 @@ mod tests {
         assert_eq!(new.money.to_string(), "CNY 12.34");
         assert_eq!(new.confirm_amount, Some(false));
         assert_eq!(new.reference, None);
+        assert_eq!(new.mode, OfflineMode::OnlineOnly, "nothing goes offline that did not say so");
+        let new = order(&caller(), "sale", "k-1", 1234, "CNY", with("mode", Variant::new("prefer-online"))).unwrap();
+        assert_eq!(new.mode, OfflineMode::PreferOnline);
     }
 
     #[test]
@@ -176,6 +179,8 @@ mod tests {
         assert!(text("sale", "k", 0, "CNY", Given::new()).contains("amount"));
         assert!(text("sale", "k", 1, "XXX", Given::new()).contains("currency"));
         assert!(text("sale", "k", 1, "CNY", with("tip", Variant::new(1u64))).contains("'tip'"));
+        let modes = text("sale", "k", 1, "CNY", with("mode", Variant::new("offline")));
+        assert!(modes.contains("online-only, prefer-online, offline-only"), "{modes}");
         assert!(text("sale", "k", 1, "CNY", with("reference", Variant::new("a\u{7}"))).contains("reference"));
     }
 

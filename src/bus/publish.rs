@@ -16,6 +16,7 @@ use crate::bus::gate::Gate;
 use crate::bus::keys::Keys;
 use crate::bus::manager::Manager;
 use crate::bus::names::{self, transaction_path};
+use crate::bus::queue::Queue;
 use crate::bus::terminal::Terminal;
 use crate::bus::transaction::Transaction;
 use crate::bus::view;
@@ -23,6 +24,9 @@ use crate::domain::ids::TransactionId;
 use crate::domain::prompt::Language;
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::Snapshot;
+
+/// Seconds left, as the contract writes that they are not known.
+const UNKNOWN_TIME: u32 = u32::MAX;
 
 /// Brings the core's updates to the bus.
 pub(super) struct Publisher {
@@ -59,21 +63,37 @@ impl Publisher {
         }
     }
 
+    /// In two writes, so that a payment's owner waits for nothing that concerns everybody: what the payments tell, then
+    /// the rest. In each the changes come before the signals that speak of them.
     async fn publish(&mut self, update: Update) -> zbus::Result<()> {
         let Update { snapshot, signals } = update;
         self.export(&snapshot).await?;
-        let mut messages = Vec::new();
-        if !Arc::ptr_eq(&self.last, &snapshot) {
-            self.compare(&snapshot, &mut messages).await?;
-        }
-        for signal in &signals {
-            messages.extend(self.signal(&snapshot, signal)?);
-        }
-        // One write for all of them: a change reaches its subscribers after one system call of ours.
-        self.connection.send_all(&messages).await?;
+        let (general, own): (Vec<_>, Vec<_>) = signals
+            .iter()
+            .partition(|signal| matches!(signal, Signal::TerminalStateChanged { .. } | Signal::QueueProgress { .. }));
+        let mut messages = self.payments(&snapshot).await?;
+        self.add_signals(&snapshot, &own, &mut messages)?;
+        self.send(&messages).await?;
+        let mut messages = self.everything_else(&snapshot).await?;
+        self.add_signals(&snapshot, &general, &mut messages)?;
+        self.send(&messages).await?;
         self.withdraw(&snapshot).await?;
         self.last = snapshot;
         Ok(())
+    }
+
+    fn add_signals(&self, snapshot: &Snapshot, signals: &[&Signal], messages: &mut Vec<Message>) -> zbus::Result<()> {
+        for signal in signals {
+            messages.extend(self.signal(snapshot, signal)?);
+        }
+        Ok(())
+    }
+
+    async fn send(&self, messages: &[Message]) -> zbus::Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.connection.send_all(messages).await
     }
 
     async fn export(&self, snapshot: &Snapshot) -> zbus::Result<()> {
@@ -101,26 +121,39 @@ impl Publisher {
         Ok(())
     }
 
-    async fn compare(&self, new: &Arc<Snapshot>, messages: &mut Vec<Message>) -> zbus::Result<()> {
+    async fn payments(&self, new: &Arc<Snapshot>) -> zbus::Result<Vec<Message>> {
         let was = self.gate.pinned(&self.last);
         let is = self.gate.pinned(new);
-        let root = (Manager { gate: was.clone() }, Manager { gate: is.clone() });
-        let terminal = (Terminal { gate: was.clone() }, Terminal { gate: is.clone() });
-        let keys = (Keys { gate: was.clone() }, Keys { gate: is.clone() });
-        let reader = (Reader { gate: was.clone() }, Reader { gate: is.clone() });
-        let keypad = (Keypad { gate: was.clone() }, Keypad { gate: is.clone() });
+        let mut messages = Vec::new();
         for (id, view) in &new.transactions {
             let Some(before) = self.last.transactions.get(id).filter(|b| !Arc::ptr_eq(b, view)) else { continue };
             let old = Transaction { gate: was.clone(), first: before.clone() };
             let new = Transaction { gate: is.clone(), first: view.clone() };
             messages.extend(self.changes(&transaction_path(*id), &(old, new)).await?);
         }
+        Ok(messages)
+    }
+
+    async fn everything_else(&self, new: &Arc<Snapshot>) -> zbus::Result<Vec<Message>> {
+        let mut messages = Vec::new();
+        if Arc::ptr_eq(&self.last, new) {
+            return Ok(messages);
+        }
+        let was = self.gate.pinned(&self.last);
+        let is = self.gate.pinned(new);
+        let root = (Manager { gate: was.clone() }, Manager { gate: is.clone() });
+        let terminal = (Terminal { gate: was.clone() }, Terminal { gate: is.clone() });
+        let keys = (Keys { gate: was.clone() }, Keys { gate: is.clone() });
+        let queue = (Queue { gate: was.clone() }, Queue { gate: is.clone() });
+        let reader = (Reader { gate: was.clone() }, Reader { gate: is.clone() });
+        let keypad = (Keypad { gate: was }, Keypad { gate: is });
         messages.extend(self.changes(names::TERMINAL, &terminal).await?);
         messages.extend(self.changes(names::TERMINAL, &keys).await?);
+        messages.extend(self.changes(names::TERMINAL, &queue).await?);
         messages.extend(self.changes(names::READER, &reader).await?);
         messages.extend(self.changes(names::KEYPAD, &keypad).await?);
         messages.extend(self.changes(names::ROOT, &root).await?);
-        Ok(())
+        Ok(messages)
     }
 
     /// `PropertiesChanged` of one interface, if anything in it has changed.
@@ -154,7 +187,14 @@ impl Publisher {
                 let (zh, en) = (prompt.text(Language::Zh), prompt.text(Language::En));
                 self.to_owner(snapshot, *id, connection, "Prompt", &(prompt.word(), zh, en))
             }
-            Signal::ForwardingChanged { .. } | Signal::QueueProgress { .. } => Ok(None),
+            Signal::ForwardingChanged { id, connection, forwarding, cause } => {
+                let body = (forwarding.as_str(), view::cause(*cause));
+                self.to_owner(snapshot, *id, connection, "ForwardingChanged", &body)
+            }
+            Signal::QueueProgress { sent, left, held, seconds_left } => {
+                let message = Message::signal(names::TERMINAL, names::QUEUE_INTERFACE, "Progress");
+                message.build(&(*sent, *left, *held, seconds_left.unwrap_or(UNKNOWN_TIME))).map(Some)
+            }
             Signal::TransactionFinished { id, connection, outcome } => {
                 self.to_owner(snapshot, *id, connection, "Finished", &(outcome.as_str(),))
             }

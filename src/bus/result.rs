@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use zbus::Variant;
 
+use crate::domain::offline::Forwarding;
+use crate::domain::outcome::Outcome;
 use crate::engine::snapshot::TransactionView;
 
 /// One row.
@@ -16,6 +18,11 @@ pub(super) fn put_text(row: &mut Row, key: &'static str, text: Option<impl ToStr
     }
 }
 
+/// Whether the money is not sure: accepted here, and the host has not said yes.
+fn merchant_carries_risk(view: &TransactionView) -> bool {
+    view.outcome == Some(Outcome::ApprovedOffline) && view.forwarding != Some(Forwarding::Accepted)
+}
+
 /// The keys of `GetResult`.
 pub(super) fn result(view: &TransactionView) -> Row {
     let mut row = Row::from([
@@ -26,6 +33,9 @@ pub(super) fn result(view: &TransactionView) -> Row {
         ("currency", Variant::from(view.money.currency.alpha())),
         ("reversed", Variant::from(view.reversed)),
         ("created-at", Variant::from(view.created_at.0)),
+        ("mode", Variant::from(view.mode.as_str())),
+        ("attempts", Variant::from(view.attempts)),
+        ("merchant-carries-risk", Variant::from(merchant_carries_risk(view))),
     ]);
     put_text(&mut row, "outcome", view.outcome);
     put_text(&mut row, "code", view.code.as_ref());
@@ -39,6 +49,8 @@ pub(super) fn result(view: &TransactionView) -> Row {
     put_text(&mut row, "auth-code", view.auth_code.as_ref());
     put_text(&mut row, "card", view.masked_pan.as_ref());
     put_text(&mut row, "scheme", view.scheme.as_ref());
+    put_text(&mut row, "forwarding", view.forwarding);
+    put_text(&mut row, "resolution", view.resolution.as_ref());
     if let Some(stan) = view.stan {
         row.insert("trace", Variant::from(stan.get()));
     }
@@ -57,4 +69,54 @@ pub(super) fn listed(view: &TransactionView) -> Row {
     row.insert("id", Variant::from(view.id.0));
     row.insert("uid", Variant::from(view.owner.uid));
     row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::amount::{Amount, Currency, Money};
+    use crate::domain::ids::{IdempotencyKey, TransactionId};
+    use crate::domain::offline::OfflineMode;
+    use crate::domain::outcome::TransactionKind;
+    use crate::domain::time::WallTime;
+    use crate::engine::command::{Caller, NewTransaction};
+
+    fn view() -> TransactionView {
+        let new = NewTransaction {
+            caller: Caller { uid: 1000, connection: ":1.7".to_owned() },
+            kind: TransactionKind::Sale,
+            key: IdempotencyKey::new("k").unwrap(),
+            money: Money { amount: Amount::new(100).unwrap(), currency: Currency::CNY },
+            confirm_amount: None,
+            detached: false,
+            reference: None,
+            mode: OfflineMode::OfflineOnly,
+        };
+        TransactionView::new(TransactionId(1), new, WallTime(1))
+    }
+
+    #[test]
+    fn the_merchant_carries_the_risk_until_the_host_has_said_yes() {
+        let risk = |outcome, forwarding| {
+            let row = result(&TransactionView { outcome, forwarding, ..view() });
+            bool::try_from(&row["merchant-carries-risk"]).unwrap()
+        };
+        let offline = Some(Outcome::ApprovedOffline);
+        for forwarding in [Forwarding::Waiting, Forwarding::InFlight, Forwarding::Held, Forwarding::Abandoned] {
+            assert!(risk(offline, Some(forwarding)), "{forwarding}");
+        }
+        assert!(!risk(offline, Some(Forwarding::Accepted)));
+        assert!(!risk(Some(Outcome::Approved), None) && !risk(None, None));
+    }
+
+    #[test]
+    fn what_is_not_known_about_forwarding_is_left_out() {
+        let row = result(&view());
+        assert!(!row.contains_key("forwarding") && !row.contains_key("resolution"));
+        assert_eq!(row["mode"], Variant::from("offline-only"));
+        let resolution = Some("01 uid 0 abandon: card gone".to_owned());
+        let row = result(&TransactionView { resolution, attempts: 4, ..view() });
+        assert_eq!(row["resolution"], Variant::from("01 uid 0 abandon: card gone"));
+        assert_eq!(row["attempts"], Variant::from(4u32));
+    }
 }

@@ -17,6 +17,7 @@ use crate::bus::keys::Keys;
 use crate::bus::manager::Manager;
 use crate::bus::names::{self, BUS_NAME};
 use crate::bus::publish::Publisher;
+use crate::bus::queue::Queue;
 use crate::bus::terminal::Terminal;
 use crate::bus::{BusAddress, Core, Update};
 use crate::engine::command::Command;
@@ -101,6 +102,7 @@ async fn connect(address: &BusAddress, gate: &Gate) -> Result<Connection, ServeE
         .serve_at(names::ROOT, ObjectManager)
         .serve_at(names::TERMINAL, Terminal { gate: gate() })
         .serve_at(names::TERMINAL, Keys { gate: gate() })
+        .serve_at(names::TERMINAL, Queue { gate: gate() })
         .serve_at(names::READER, Reader { gate: gate() })
         .serve_at(names::KEYPAD, Keypad { gate: gate() })
         .build();

@@ -67,6 +67,11 @@ impl Terminal {
     }
 
     #[zbus(property)]
+    fn active_owner(&self) -> String {
+        self.gate.snapshot().terminal.active_owner.clone().unwrap_or_default()
+    }
+
+    #[zbus(property)]
     fn prompt(&self) -> &str {
         self.gate.snapshot().terminal.prompt.word()
     }

@@ -45,6 +45,11 @@ impl Transaction {
         self.view().outcome.map_or("", |o| o.as_str())
     }
 
+    #[zbus(property)]
+    fn forwarding(&self) -> &str {
+        self.view().forwarding.map_or("", |f| f.as_str())
+    }
+
     async fn start(
         &self,
         #[zbus(connection)] connection: &Connection,
@@ -97,4 +102,7 @@ impl Transaction {
 
     #[zbus(signal)]
     async fn finished(emitter: &SignalEmitter<'_>, outcome: &str) -> zbus::Result<()>;
+
+    #[zbus(signal, name = "ForwardingChanged")]
+    async fn forwarded(emitter: &SignalEmitter<'_>, forwarding: &str, cause: &str) -> zbus::Result<()>;
 }

@@ -173,6 +173,16 @@ pub struct OfflineMoment {
     pub signed_in_at: WallTime,
 }
 
+/// A moment this far ahead of the trusted time is a small correction of the clock; further ahead the clock is not to be
+/// trusted, and no age is known.
+const CLOCK_SLACK: Duration = Duration::from_secs(600);
+
+/// How long ago that was; `None` if it lies ahead by more than a small correction of the clock.
+pub fn age(now: WallTime, then: WallTime) -> Option<Duration> {
+    let ahead = Duration::from_micros(then.0.saturating_sub(now.0));
+    (ahead <= CLOCK_SLACK).then(|| Duration::from_micros(now.0.saturating_sub(then.0)))
+}
+
 /// What is unsent, as the store counts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueTotals {
@@ -214,4 +224,18 @@ pub struct ScriptReport {
     pub auth_code: Option<AuthCode>,
     /// Field 55: the tags of a script result.
     pub tags: SecretBytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_unknown_when_the_past_lies_far_ahead() {
+        let at = |seconds: u64| WallTime(seconds * 1_000_000);
+        let seconds = Duration::from_secs;
+        assert_eq!(age(at(5000), at(4000)), Some(seconds(1000)));
+        assert_eq!(age(at(5000), at(5600)), Some(seconds(0)), "a correction of the clock");
+        assert_eq!(age(at(5000), at(5601)), None);
+    }
 }

@@ -4,6 +4,11 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::domain::ids::TransactionCode;
+
+/// The shortest card numbers in use.
+const SHORTEST_WRITTEN: u32 = 13;
+
 /// A card number of 8 to 19 digits. `Display` and `Debug` show only the masked form.
 #[derive(Clone, Zeroize, ZeroizeOnDrop, PartialEq, Eq)]
 pub struct Pan(String);
@@ -45,9 +50,43 @@ impl fmt::Display for Pan {
     }
 }
 
+/// Whether something in a text of a person looks like a card number: 13 digits or more in a row, blanks and dashes
+/// between them not counted. Transaction codes are taken out first; reference numbers (12 digits) are too short.
+pub fn stands_in(text: &str) -> bool {
+    let mut digits = 0u32;
+    for word in text.split_whitespace().filter(|word| word.parse::<TransactionCode>().is_err()) {
+        for c in word.chars() {
+            match c {
+                '0'..='9' => digits += 1,
+                '-' => {}
+                _ => digits = 0,
+            }
+            if digits >= SHORTEST_WRITTEN {
+                return true;
+            }
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{Batch, Stan, TerminalId};
+
+    #[test]
+    fn a_card_number_in_a_text_is_seen() {
+        for text in ["6200000000000000018", "the card 4000 0012 3456 7899, gone", "no.4000-0012-3456-7899"] {
+            assert!(stands_in(text), "{text}");
+        }
+        let terminal = TerminalId::new("99000001").unwrap();
+        let code = TransactionCode::new(&terminal, Batch::new(2).unwrap(), Stan::new(3).unwrap());
+        assert!(!stands_in(&format!("as {code}")), "{code}");
+        assert!(stands_in(&format!("as {code} 6200000000000000018")), "behind a code");
+        for text in ["", "rrn 123456789012", "2026-11-24, 10 pieces", "订单 4711"] {
+            assert!(!stands_in(text), "{text}");
+        }
+    }
 
     #[test]
     fn a_pan_prints_masked_only() {

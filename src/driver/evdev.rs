@@ -22,7 +22,7 @@ use crate::domain::time::WallTime;
 use crate::driver::watch::{Watch, settled};
 
 use find::{Found, find};
-pub use find::{key_code, udev_property};
+pub use find::{MOST_CODE, key_code, key_names, udev_property};
 
 /// Which device is the keypad.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,9 @@ pub enum EvdevError {
     #[error("no numeric keypad in {0}; plug one in, or configure its path")]
     NoneFound(PathBuf),
     /// The only candidate has letters.
-    #[error("{0} is a whole keyboard, which is not taken by itself; configure its path, or allow keyboards")]
+    #[error(
+        "{0} is a whole keyboard, which is not taken by itself; configure its path, or set keypad.keyboards = true"
+    )]
     OnlyKeyboard(PathBuf),
     /// The configured path is something else.
     #[error("{0} is not an input device with keys; configure another path")]
@@ -215,9 +217,14 @@ pub async fn run(
     let mut pauses = Pauses { next: settings.retry_first, first: settings.retry_first, most: settings.retry_most };
     let mut told: Option<EvdevError> = None;
     loop {
-        // Watching begins before looking, so that nothing can appear in between unseen.
-        let mut watch = Watch::over(&settings.directories());
-        let why = match Pad::open(&settings) {
+        let mut watch = None;
+        let opened = Pad::open(&settings).or_else(|_| {
+            // Looking again once the watch is there, so that nothing can appear in between unseen. Not before the first
+            // look: closing a watch takes the kernel milliseconds, and nearly always the device is there.
+            watch = Watch::over(&settings.directories());
+            Pad::open(&settings)
+        });
+        let why = match opened {
             Err(why) => why,
             Ok(mut pad) => {
                 drop(watch);

@@ -1,9 +1,13 @@
-//! Owns file descriptors: serial, evdev, TCP and TLS, udev, clocks.
+//! Owns file descriptors: serial, evdev, TCP and TLS, GPIO, sysfs, udev, clocks and timers.
 
 pub mod clock;
 pub mod device_path;
 pub mod evdev;
+pub mod gpio;
+pub mod repair;
 pub mod serial;
 pub mod tcp;
+pub mod ticks;
 mod tls;
+pub mod usb;
 mod watch;

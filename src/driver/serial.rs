@@ -65,9 +65,14 @@ pub async fn run(settings: Settings, mut commands: mpsc::Receiver<SerialCommand>
     let mut pause = PAUSES.0;
     let mut told = String::new();
     loop {
-        // Watching begins before looking, so that nothing can appear in between unseen.
-        let watch = Watch::over(&settings.choice.directories());
-        let reason = match open(&settings, turn) {
+        let mut watch = None;
+        let opened = open(&settings, turn).or_else(|_| {
+            // Looking again once the watch is there, so that nothing can appear in between unseen. Not before the first
+            // look: closing a watch takes the kernel milliseconds, and nearly always the port is there.
+            watch = Watch::over(&settings.choice.directories());
+            open(&settings, turn)
+        });
+        let reason = match opened {
             Ok((path, mut port)) => {
                 drop(watch);
                 told.clear();

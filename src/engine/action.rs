@@ -34,6 +34,8 @@ pub enum Action {
     StopPolling,
     /// Bring the reader up anew.
     ResetReader,
+    /// Switch the reader's power off and on.
+    PowerCycleReader,
     /// Ask for confirmation of the amount on the keypad.
     AskConfirmation(Money),
     /// Ask for the PIN of this card on the keypad.

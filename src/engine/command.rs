@@ -147,6 +147,8 @@ pub enum Command {
     AbandonKeyLoad,
     /// Reopens the card reader and brings it up anew.
     ResetReader,
+    /// Switches the card reader's power off and on.
+    PowerCycleReader,
     /// Keeps payments away from a device while the lease lives.
     Inhibit {
         /// Who holds it.
@@ -207,7 +209,7 @@ pub enum Command {
     Backup {
         /// 12 to 128 bytes.
         passphrase: SecretBytes,
-        /// Where it goes.
+        /// An empty file of the caller's. Writing to it may hang, so nobody else may have to wait for that.
         to: std::os::fd::OwnedFd,
     },
     /// A bus client is gone.

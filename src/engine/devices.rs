@@ -51,20 +51,42 @@ impl Engine {
             return;
         }
         match device {
+            // One that is away or being woken may be back in time; the reader machine waits for that as long as it makes
+            // sense, and then says that the tap has failed.
+            Device::Reader if state != DeviceState::Failed => {}
             Device::Reader => self.reader_lost(),
             Device::Keypad => {
                 let cause = self.keypad.last_cause.or(Some(Cause::H05));
-                self.entry_over(cause, "the keypad is gone");
+                let why = if state == DeviceState::Failed { "the keypad failed" } else { "the keypad is gone" };
+                self.entry_over(cause, why);
             }
         }
     }
 
     pub(super) fn reset_asked(&mut self, id: CommandId) {
+        self.act_on_reader(id, Action::ResetReader);
+    }
+
+    pub(super) fn power_cycle_asked(&mut self, id: CommandId) {
+        if !self.settings.reader_power {
+            let text = "no power switch is configured; on USB set reader.power_cycle = \"usb\" in smartposd.toml";
+            return self.refuse(id, Refusal::new(RefusalKind::WrongState, text));
+        }
+        if self.reader.state == DeviceState::Absent {
+            // The switch is found by the port, and there is none.
+            let text = "there is no card reader; plug it in";
+            return self.refuse(id, Refusal::because(RefusalKind::ReaderUnavailable, Cause::H01, text));
+        }
+        self.act_on_reader(id, Action::PowerCycleReader);
+    }
+
+    /// Takes the reader away for a moment, but not from under a card.
+    fn act_on_reader(&mut self, id: CommandId, action: Action) {
         if matches!(&self.sale, Some(Sale { step: Step::Presenting { .. }, .. })) {
             let text = "a card is being waited for; cancel that payment first";
             return self.refuse(id, Refusal::new(RefusalKind::Busy, text));
         }
-        self.act(Action::ResetReader);
+        self.act(action);
         self.act(Action::Reply(id, Ok(Reply::Done)));
     }
 

@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::cause::Cause;
-use crate::domain::host::{HostFailure, HostRequest, MacCheck, SaleAnswer};
+use crate::domain::host::{HostFailure, HostRequest, MacCheck, ProcessingRequest, SaleAnswer};
 use crate::domain::ids::TransactionId;
 use crate::domain::offline::{Forwarding, QueueTotals};
 use crate::domain::response::ResponseAction;
@@ -258,7 +258,7 @@ impl Engine {
         let evidence = format!("upload answered with {}: {}", response.code, response.en);
         let cause = cause_of(response);
         if done {
-            self.defer(Deferred::KeysProved);
+            self.sign_in.keys_proved();
             self.accepted(view, said);
         } else {
             match response.action {
@@ -283,7 +283,10 @@ impl Engine {
                 }
             }
         }
-        self.defer(Deferred::HostAsks(answer.asks));
+        match answer.asks {
+            ProcessingRequest::SignIn => self.defer(Deferred::SignIn),
+            other => self.host_asks(other),
+        }
     }
 
     fn accepted(&mut self, view: &mut TransactionView, said: impl Fn(&mut TransactionView)) {

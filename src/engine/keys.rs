@@ -10,16 +10,14 @@ use crate::engine::machine::Engine;
 use crate::engine::record::Record;
 use crate::engine::sign_in::State;
 
-/// What an upload brought about the keys while a payment has reader or keypad: it waits until that is over.
+/// What an upload brought that would change the keys while a payment has reader or keypad: it waits until that is over.
 pub(super) enum Deferred {
-    /// The host accepted a message under them.
-    KeysProved,
     /// The host refused one in a way that new keys should cure.
     KeysRefused(Cause, String),
     /// The host refused the terminal.
     Stopped(Cause, String),
-    /// The header's request.
-    HostAsks(ProcessingRequest),
+    /// The header asks for a sign-in.
+    SignIn,
 }
 
 impl Engine {
@@ -43,10 +41,9 @@ impl Engine {
 
     fn catch_up(&mut self, what: Deferred) {
         match what {
-            Deferred::KeysProved => self.sign_in.keys_proved(),
             Deferred::KeysRefused(cause, evidence) => self.keys_refused(cause, evidence),
             Deferred::Stopped(cause, evidence) => self.stop_sign_in(cause, evidence),
-            Deferred::HostAsks(asks) => self.host_asks(asks),
+            Deferred::SignIn => self.host_asks(ProcessingRequest::SignIn),
         }
     }
 

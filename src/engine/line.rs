@@ -120,7 +120,7 @@ impl Engine {
         if self.sale.is_some() {
             return None;
         }
-        if let Some(id) = self.forwarder.ready().filter(|_| self.sign_in.is_on()) {
+        if let Some(id) = self.forwarder.ready().filter(|_| self.sign_in.is_on() && !self.reversals.go_first()) {
             return Some(Purpose::Upload(id));
         }
         while let Some(purpose) = self.errands.queue.pop_front() {
@@ -141,7 +141,7 @@ impl Engine {
     /// While the customer is busy with reader or keypad, uploads may go on until the PIN is asked for.
     fn upload_meanwhile(&self) -> Option<Purpose> {
         let early = self.sale.as_ref().is_some_and(|s| matches!(s.step, Step::Confirming | Step::Presenting { .. }));
-        let free = early && self.sign_in.is_on() && !self.reversals.block() && self.deferred.is_empty();
+        let free = early && self.sign_in.is_on() && !self.reversals.go_first() && self.deferred.is_empty();
         self.forwarder.ready().filter(|_| free).map(Purpose::Upload)
     }
 

@@ -308,6 +308,7 @@ impl Engine {
             Command::FindByCode { code, .. } => self.find_by_code(id, &code, stored.map(|s| *s)),
             Command::Echo => self.run_errand(id, Purpose::Echo(id)),
             Command::ResetReader => self.reset_asked(id),
+            Command::PowerCycleReader => self.power_cycle_asked(id),
             Command::Inhibit { caller, device, why } => {
                 self.inhibit_asked(id, device, format!("{}: {why}", caller.connection))
             }
@@ -346,9 +347,9 @@ impl Engine {
         self.storage_fault = fault;
     }
 
-    /// The unique code of a payment, once it has one.
-    pub fn code_of(&self, id: TransactionId) -> Option<String> {
-        self.book.get(id)?.code.as_ref().map(ToString::to_string)
+    /// A payment at hand, for the journal.
+    pub fn payment(&self, id: TransactionId) -> Option<&TransactionView> {
+        self.book.get(id)
     }
 
     /// Whether nothing is under way that a change of keys would hurt.

@@ -10,7 +10,7 @@ use crate::domain::amount::Money;
 use crate::domain::card::CardRead;
 use crate::domain::cause::Cause;
 use crate::domain::ids::{TransactionCode, TransactionId};
-use crate::domain::offline::{Forwarding, OfflineMode, OfflineMoment, OfflineRefusal, OfflineSale};
+use crate::domain::offline::{Forwarding, OfflineMode, OfflineMoment, OfflineRefusal, OfflineSale, age};
 use crate::domain::outcome::{Outcome, TransactionState};
 use crate::domain::prompt::Prompt;
 use crate::domain::time::WallTime;
@@ -286,12 +286,9 @@ pub(super) fn offline_cause(refusal: OfflineRefusal) -> Option<Cause> {
     }
 }
 
-/// Whether a moment is further back than allowed. One that lies ahead is of a clock that was wrong: as good as too old.
+/// Whether a moment is further back than allowed. One of a clock that was wrong is as good as too old.
 pub(super) fn older(now: WallTime, at: WallTime, most: Duration) -> bool {
-    match now.0.checked_sub(at.0) {
-        Some(age) => u128::from(age) > most.as_micros(),
-        None => true,
-    }
+    age(now, at).is_none_or(|age| age > most)
 }
 
 /// The number of a day in the acquirer's calendar.

@@ -125,15 +125,16 @@ impl Engine {
     fn may_check(&self, operator: &OperatorId) -> Result<String, Refusal> {
         self.passwords_free()?;
         self.supervisor_exists()?;
+        let record = self.operators.all.get(operator).ok_or_else(unknown_operator)?;
+        // Before the wait: waiting does not help here.
+        if record.locked {
+            let text = "this operator is locked; a supervisor unlocks with `posctl operator unlock`";
+            return Err(Refusal::because(RefusalKind::NotAuthorized, Cause::O02, text));
+        }
         if let Some(t) = self.operators.not_before.get(operator).filter(|t| **t > self.now.mono) {
             let wait = t.since(self.now.mono).as_secs() + 1;
             let text = format!("wait {wait} s before the next try");
             return Err(Refusal::because(RefusalKind::Busy, Cause::O01, text));
-        }
-        let record = self.operators.all.get(operator).ok_or_else(unknown_operator)?;
-        if record.locked {
-            let text = "this operator is locked; a supervisor unlocks with `posctl operator unlock`";
-            return Err(Refusal::because(RefusalKind::NotAuthorized, Cause::O02, text));
         }
         Ok(record.hash.clone())
     }

@@ -111,13 +111,11 @@ impl Engine {
                 view.state = TransactionState::Finished;
                 view.outcome = Some(Outcome::Unknown);
                 view.finished_at = Some(self.wall());
-                self.close_payment(view);
-                return Ok(());
+                self.tell_moved(id, TransactionState::Reversing, TransactionState::Finished);
             }
         }
-        let resolution = view.resolution.clone();
-        self.book.update(id, |v| v.resolution.clone_from(&resolution));
-        self.record(Record::Changed { view: Box::new(view) });
+        self.record(Record::Changed { view: Box::new(view.clone()) });
+        self.book.update(id, |v| *v = view);
         Ok(())
     }
 

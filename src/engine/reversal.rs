@@ -65,6 +65,11 @@ impl Reversals {
         self.queue.iter().any(|p| p.standing == ReversalStanding::Held)
     }
 
+    /// Whether one is still to be tried before anything else goes to the host.
+    pub fn go_first(&self) -> bool {
+        self.queue.iter().any(|p| p.standing == ReversalStanding::Due)
+    }
+
     /// How many are open.
     pub fn len(&self) -> usize {
         self.queue.len()

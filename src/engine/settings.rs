@@ -21,6 +21,8 @@ pub struct Settings {
     pub pin_above: u64,
     /// Whether an operator has to be signed in to sell.
     pub operator_required: bool,
+    /// Whether the card reader's power can be switched.
+    pub reader_power: bool,
     /// Whether the customer confirms the amount on the keypad unless the app says otherwise.
     pub confirm_amount: bool,
     /// The acquirer's local time, minutes east of UTC.

@@ -103,7 +103,7 @@ const DIGITS: [[u16; 10]; 3] = [
 ];
 
 /// The meaning of every key code that counts.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Keymap(Vec<(u16, Key)>);
 
 impl Default for Keymap {

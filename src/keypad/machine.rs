@@ -43,6 +43,8 @@ pub struct Keypad {
     announced: (DeviceState, Option<Cause>),
     /// How the entry ended; said after the state, so that whoever hears it already knows whether the keypad is free.
     ended: Option<Output>,
+    /// Cancel was pressed outside any entry.
+    cancel_pressed: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -57,6 +59,7 @@ impl Keypad {
             bounce_notice: 0,
             announced: (DeviceState::Starting, None),
             ended: None,
+            cancel_pressed: false,
             outputs: VecDeque::new(),
         }
     }
@@ -207,7 +210,11 @@ impl Keypad {
 
     fn pressed(&mut self, now: Instant, key: Key) {
         self.bounce_notice = self.bounce_notice.saturating_sub(1);
-        let State::Collecting(collecting) = &mut self.state else { return };
+        let State::Collecting(collecting) = &mut self.state else {
+            // Nothing is asked here, but a payment may be waiting for a card: whoever stands there wants out of it.
+            self.cancel_pressed |= key == Key::Cancel;
+            return;
+        };
         // No secret is finished while a key is down that was down before it began.
         if collecting.secret && key == Key::Ok && (self.contacts.held_over() || self.contacts.stuck()) {
             return self.contacts.end_grace();
@@ -270,5 +277,6 @@ impl Keypad {
             self.outputs.push_back(Output::StateChanged(state.0, state.1));
         }
         self.outputs.extend(self.ended.take());
+        self.outputs.extend(std::mem::take(&mut self.cancel_pressed).then_some(Output::CancelPressed));
     }
 }

@@ -43,6 +43,8 @@ pub enum Output {
     ComponentEntered(SecretBytes),
     /// The person cancelled; the entry is over.
     Cancelled,
+    /// Cancel was pressed while nothing was asked.
+    CancelPressed,
     /// Nobody finished in time; the entry is over.
     TimedOut,
     /// The keypad cannot do it; the entry is over.
@@ -63,6 +65,7 @@ impl Output {
             Self::PasswordEntered(_) => "password-entered",
             Self::ComponentEntered(_) => "component-entered",
             Self::Cancelled => "cancelled",
+            Self::CancelPressed => "cancel-pressed",
             Self::TimedOut => "timed-out",
             Self::Failed(_) => "failed",
         }
@@ -71,7 +74,7 @@ impl Output {
     /// Whether the entry is over with this.
     pub fn ends_entry(&self) -> bool {
         match self {
-            Self::StateChanged(..) | Self::Progress { .. } | Self::Cleared { .. } => false,
+            Self::StateChanged(..) | Self::Progress { .. } | Self::Cleared { .. } | Self::CancelPressed => false,
             Self::Confirmed
             | Self::PinEntered(_)
             | Self::PinBypassed

@@ -135,7 +135,9 @@ impl Acquirer {
         let code = if !self.chance(dice, 25) {
             dice.one_of(APPROVALS)
         } else {
-            dice.one_of(["68", "10", "51", "55", "05", "14", "91", "96", "98", "30", "97", "03", "77", "99", "A0", "94"])
+            dice.one_of([
+                "68", "10", "51", "55", "05", "14", "91", "96", "98", "30", "97", "03", "77", "99", "A0", "94",
+            ])
         };
         // 68 and 10: the issuer has been asked, and nobody knows the whole of it.
         let times = match code {

@@ -120,7 +120,8 @@ impl Apps {
 
     /// Any order that exists as a payment, as far as its app knows.
     pub fn known(&self, dice: &mut Dice) -> Option<usize> {
-        let known: Vec<usize> = (0..self.orders.len()).filter(|n| self.orders.get(*n).is_some_and(|o| o.id.is_some())).collect();
+        let known: Vec<usize> =
+            (0..self.orders.len()).filter(|n| self.orders.get(*n).is_some_and(|o| o.id.is_some())).collect();
         dice.pick(&known).copied()
     }
 }

@@ -88,7 +88,10 @@ impl World<'_> {
             Some(word) => on_disk == Some(word),
         };
         if !kept {
-            return broken("what is told is on disk", format!("payment {id} was told {told:?}, on disk it is {on_disk:?}, {}", view.state));
+            return broken(
+                "what is told is on disk",
+                format!("payment {id} was told {told:?}, on disk it is {on_disk:?}, {}", view.state),
+            );
         }
         let entry = trace_of(view).and_then(|t| self.acquirer.books.get(&t)).copied().unwrap_or_default();
         let charged = entry.charged() && entry.minor == view.money.amount.minor();
@@ -114,7 +117,10 @@ impl World<'_> {
         if approved || reversal || given_up(view) {
             return Ok(());
         }
-        broken("no charge without a record", format!("payment {} is {:?}, {}: {entry:?}", view.id, view.outcome, view.state))
+        broken(
+            "no charge without a record",
+            format!("payment {} is {:?}, {}: {entry:?}", view.id, view.outcome, view.state),
+        )
     }
 
     /// After a restart: everything as after a step, and the file itself, by other eyes than the store's.
@@ -163,7 +169,9 @@ impl World<'_> {
                 Some(Outcome::ApprovedOffline) => true,
                 Some(Outcome::Unknown) if given_up(view) => entry.charged(),
                 Some(Outcome::Declined | Outcome::Cancelled) => false,
-                Some(Outcome::Unknown) | None => return broken("everything ends", format!("{}: {:?}", view.id, view.outcome)),
+                Some(Outcome::Unknown) | None => {
+                    return broken("everything ends", format!("{}: {:?}", view.id, view.outcome));
+                }
             };
             if owed != entry.charged() {
                 let what = format!("payment {} is {:?}, the acquirer has {entry:?}", view.id, view.outcome);
@@ -229,7 +237,8 @@ impl World<'_> {
         if self.books.denied.contains(&card.index) {
             return refuse(format!("card {} was refused before", card.index));
         }
-        let too_old = |at: u64, most: Duration| u128::from(now.saturating_sub(at)) > most.as_micros() + u128::from(SLACK);
+        let too_old =
+            |at: u64, most: Duration| u128::from(now.saturating_sub(at)) > most.as_micros() + u128::from(SLACK);
         let oldest = unsent.iter().filter(|v| v.id != id).filter_map(|v| self.books.accepted.get(&v.id)).min();
         if oldest.is_some_and(|at| too_old(*at, limits.oldest)) {
             return refuse("the oldest unsent is too old".to_owned());

@@ -47,9 +47,10 @@ pub fn password(wrong: u64, dice: &mut Dice) -> SecretBytes {
 
 /// Stands for the slow hash of the daemon.
 pub fn hash(password: &SecretBytes) -> String {
-    let sum = password.expose().iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let sum = password
+        .expose()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("hash-{sum:016x}")
 }
 

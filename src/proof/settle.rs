@@ -66,7 +66,8 @@ impl World<'_> {
     fn put_right(&mut self) -> Result<bool, Violation> {
         let Some(teller) = &self.teller else { return Ok(false) };
         let snapshot = teller.engine().snapshot();
-        let fault = snapshot.terminal.state == TerminalState::OutOfService && snapshot.terminal.cause == Some(Cause::P02);
+        let fault =
+            snapshot.terminal.state == TerminalState::OutOfService && snapshot.terminal.cause == Some(Cause::P02);
         let inhibited = [(Device::Reader, &snapshot.reader), (Device::Keypad, &snapshot.keypad)]
             .into_iter()
             .find(|(_, view)| view.inhibited_by.is_some());

@@ -46,7 +46,12 @@ impl Template {
 
 /// How the store is opened in a run: on the disks of this rack, of which there is always enough.
 pub fn options(rack: &Rack) -> OpenOptions {
-    OpenOptions { vfs: Some(rack.name().to_owned()), long_log: false, free_bytes: |_| Some(1 << 30) }
+    OpenOptions {
+        vfs: Some(rack.name().to_owned()),
+        long_log: false,
+        free_bytes: |_| Some(1 << 30),
+        ..OpenOptions::default()
+    }
 }
 
 fn made(rack: &Rack, traces: &[u32], commits: u32) -> Result<Disk, StoreError> {

@@ -174,7 +174,7 @@ impl World<'_> {
             Action::DiscardKeys => self.wire.installed = None,
             Action::PollCard(_) => self.people.polling = true,
             Action::StopPolling => self.people.polling = false,
-            Action::ResetReader => {}
+            Action::ResetReader | Action::PowerCycleReader => {}
             Action::AskConfirmation(_) => self.people.asked = Some(Entry::Confirm),
             Action::AskPin { .. } => match self.wire.installed {
                 Some(keys) => self.people.asked = Some(Entry::Pin(keys)),
@@ -234,7 +234,10 @@ impl World<'_> {
                 }
                 let keys = sale.pin_block.as_ref().map(keys_of);
                 if keys.is_some() && keys != self.wire.installed {
-                    return broken("a PIN leaves under its own keys", format!("{keys:?}, now {:?}", self.wire.installed));
+                    return broken(
+                        "a PIN leaves under its own keys",
+                        format!("{keys:?}, now {:?}", self.wire.installed),
+                    );
                 }
                 if payment.is_none() {
                     return broken("commit before act", "a sale left that is not on disk");

@@ -158,6 +158,7 @@ fn settings(dice: &mut Dice) -> Option<Settings> {
         reversal_retries: u32::try_from(dice.roll(4)).unwrap_or(0),
         offline,
         forwarding,
+        reader_power: false,
         boot: String::new(),
     })
 }
@@ -509,9 +510,10 @@ impl<'r> World<'r> {
             (Call::Mismatch(place), Ok(_)) => {
                 broken("a key stands for its arguments", format!("the key of order {place} was taken with others"))
             }
-            (Call::Create(place), Err(refusal)) if refusal.kind == RefusalKind::IdempotencyMismatch => {
-                broken("a key stands for its arguments", format!("order {place} with its own arguments: {}", refusal.text))
-            }
+            (Call::Create(place), Err(refusal)) if refusal.kind == RefusalKind::IdempotencyMismatch => broken(
+                "a key stands for its arguments",
+                format!("order {place} with its own arguments: {}", refusal.text),
+            ),
             (what, answer) => {
                 match answer {
                     Err(refusal) => {
@@ -619,14 +621,14 @@ impl<'r> World<'r> {
             return self.ask(Call::Other("drain"), Command::Drain);
         }
         let open = |v: &TransactionView| {
-            v.code.is_some()
-                && (v.forwarding.is_some_and(Forwarding::unsent) || v.state == TransactionState::Reversing)
+            v.code.is_some() && (v.forwarding.is_some_and(Forwarding::unsent) || v.state == TransactionState::Reversing)
         };
         let Some(view) = self.any_view(open) else { return Ok(()) };
         let Some(code) = view.code else { return Ok(()) };
         let caller = self.apps.caller(0);
         let note = "as agreed".to_owned();
-        let decision = self.dice.one_of([Resolution::Retry, Resolution::Retry, Resolution::Abandon, Resolution::Proceed]);
+        let decision =
+            self.dice.one_of([Resolution::Retry, Resolution::Retry, Resolution::Abandon, Resolution::Proceed]);
         let command = match self.dice.roll(3) {
             0 => Command::Hold { caller, code, note },
             _ => Command::Resolve { caller, code, decision, note },

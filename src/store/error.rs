@@ -157,6 +157,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the disk refused, not the database.
+    pub(super) fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::ReadOnly { .. } | Self::Disk { .. })
+    }
+
     /// The same with the file it is about. SQLite calls a disk that has become read-only an I/O error: told apart here.
     pub(super) fn at(mut self, file: &Path) -> Self {
         match &mut self {

@@ -46,11 +46,11 @@ impl Journal {
             })
             .optional()?;
         let (number, chain) = row.unwrap_or((0, ORIGIN.to_vec()));
+        let nothing_yet = last == 0 && known.is_none();
+        let sealed = seal.is_some_and(|seal| same(&seal, &head(vault, last, &chain)));
         let broken = if number != last {
             Some(format!("the journal ended at row {number}, its head said {last}"))
-        } else if last == 0 && known.is_none() {
-            None
-        } else if seal.is_some_and(|seal| same(&seal, &head(vault, last, &chain))) {
+        } else if nothing_yet || sealed {
             None
         } else {
             Some(format!("the head of the journal was altered at row {last}"))

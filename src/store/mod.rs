@@ -3,18 +3,23 @@
 //! Must not know: the wire, the bus, any device. One call of [`Store::commit`] is one SQLite transaction that is on
 //! disk (WAL, `synchronous=FULL`) when it returns.
 
+mod archive;
+pub mod backup;
 mod disk;
 mod entry;
 mod error;
 mod journal;
+pub mod life;
 mod offline;
 mod payment;
 mod queue;
+pub mod restore;
 mod reversal;
 mod schema;
 mod script;
 mod sealed;
 pub mod teller;
+pub mod unsent;
 pub mod vault;
 mod write;
 
@@ -52,6 +57,9 @@ pub struct Store {
     files: Files,
     free_bytes: fn(&Path) -> Option<u64>,
 }
+
+/// Name of the database in the state directory.
+pub const DATABASE: &str = "pos.db";
 
 /// Names of the sealed secrets.
 const MASTER_KEY: &str = "master-key";
@@ -103,29 +111,44 @@ impl Store {
     ) -> Result<T, StoreError> {
         self.files.check()?;
         let (vault, journal) = (&self.vault, &self.journal);
-        let run = || {
+        let run = || -> Result<(T, Journal), StoreError> {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let (result, entry) = work(&tx, vault)?;
             let journal = journal.append(&tx, vault, at, &entry)?;
             tx.commit()?;
             Ok((result, journal))
         };
-        let (result, journal) = run().map_err(|e: StoreError| e.at(&self.path))?;
+        let (result, journal) = match run() {
+            Ok(done) => done,
+            Err(error) => {
+                if error.is_of_the_disk() {
+                    self.overwrite_refused();
+                }
+                return Err(error.at(&self.path));
+            }
+        };
         self.journal = journal;
         Ok(result)
+    }
+
+    /// A commit whose flush failed may lie complete in the log all the same, and a power cut now would bring it back,
+    /// though everybody was told that it was refused. What is written next takes its place. A disk that takes nothing
+    /// leaves it at that.
+    fn overwrite_refused(&mut self) {
+        let _ = self.touch();
+    }
+
+    fn touch(&mut self) -> Result<(), StoreError> {
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // A value that stays the same would not be written.
+        tx.execute("UPDATE terminal SET touched = 1 - touched", [])?;
+        Ok(tx.commit()?)
     }
 
     /// Whether a write goes through now, to the file that everybody else sees.
     pub fn probe(&mut self) -> Result<(), StoreError> {
         self.files.check()?;
-        let mut run = || {
-            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            // A row updated to what it is already would not be written at all; this page is, whatever stands on it.
-            let version: i64 = tx.query_row("PRAGMA user_version", [], |r| r.get(0))?;
-            tx.pragma_update(None, "user_version", version)?;
-            Ok(tx.commit()?)
-        };
-        run().map_err(|e: StoreError| e.at(&self.path))
+        self.touch().map_err(|error| error.at(&self.path))
     }
 
     /// Whether the file is whole: every page of it is read. Takes as long as reading the file does.
@@ -144,7 +167,8 @@ impl Store {
 
     fn recovered(&self) -> Result<Recovered, StoreError> {
         let last_id: Option<i64> = self.db.query_row("SELECT max(id) FROM payment", [], |r| r.get(0))?;
-        let sql = "SELECT next_stan, batch, on_duty, signed_in_at, clock_boot, clock_mono, clock_wall FROM terminal";
+        let sql = "SELECT next_stan, batch, on_duty, signed_in_at, clock_boot, clock_mono, clock_wall, first_id
+                   FROM terminal";
         let mut statement = self.db.prepare(sql)?;
         let mut rows = statement.query([])?;
         let terminal = rows.next()?.ok_or_else(|| impossible("the terminal's row is not there"))?;
@@ -152,6 +176,8 @@ impl Store {
         let time =
             |i: usize| Ok::<_, StoreError>(terminal.get::<_, Option<i64>>(i)?.and_then(|t| u64::try_from(t).ok()));
         let on_duty: Option<String> = terminal.get(2)?;
+        let last_id = last_id.and_then(|id| u64::try_from(id).ok()).unwrap_or(0);
+        let first_id = time(7)?.ok_or_else(|| impossible("terminal.first_id"))?;
         let clock = match (terminal.get(4)?, time(5)?, time(6)?) {
             (Some(boot), Some(mono), Some(wall)) => {
                 Some(ClockAnchor { boot, mono: Instant(mono), wall: WallTime(wall) })
@@ -161,7 +187,7 @@ impl Store {
         Ok(Recovered {
             next_stan: number(0)?.and_then(Stan::new).ok_or_else(|| impossible("terminal.next_stan"))?,
             batch: number(1)?.and_then(Batch::new).ok_or_else(|| impossible("terminal.batch"))?,
-            next_id: TransactionId(last_id.and_then(|id| u64::try_from(id).ok()).unwrap_or(0).saturating_add(1)),
+            next_id: TransactionId(last_id.saturating_add(1).max(first_id)),
             open: payment::open_ones(&self.db)?,
             reversals: reversal::all(&self.db, &self.vault)?,
             scripts: script::all(&self.db, &self.vault)?,

@@ -3,8 +3,6 @@
 //! Owns: the table `offline` and the deny list. What is unsent is counted by triggers (`sql/002_offline.sql`), whoever
 //! changes where a payment stands. A card is known again by a keyed hash, never by its number.
 
-use std::time::Duration;
-
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -14,16 +12,12 @@ use super::vault::{Purpose, Tag, Vault};
 use super::{StoreError, impossible, payment, queue, signed};
 use crate::domain::amount::{Amount, Money};
 use crate::domain::ids::{Batch, Stan, TransactionId};
-use crate::domain::offline::{OfflineLimits, OfflineMoment, OfflineRefusal, OfflineSale};
+use crate::domain::offline::{OfflineLimits, OfflineMoment, OfflineRefusal, OfflineSale, age};
 use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
 use crate::domain::time::WallTime;
 use crate::engine::record::Verdict;
 use crate::engine::snapshot::TransactionView;
-
-/// A moment this far ahead of the trusted time is a small correction of the clock; further ahead the clock is not to be
-/// trusted, and no age is known.
-const CLOCK_SLACK: Duration = Duration::from_secs(600);
 
 /// The sealed part.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -139,12 +133,6 @@ fn judge(
     Ok(if sum > limits.sum { Err(OfflineRefusal::Sum) } else { Ok(()) })
 }
 
-/// How long ago that was; `None` if it lies ahead by more than a small correction of the clock.
-fn age(now: WallTime, then: WallTime) -> Option<Duration> {
-    let ahead = Duration::from_micros(then.0.saturating_sub(now.0));
-    (ahead <= CLOCK_SLACK).then(|| Duration::from_micros(now.0.saturating_sub(then.0)))
-}
-
 /// A card without its number.
 fn mark(vault: &Vault, pan: &Pan) -> Tag {
     vault.tag(Purpose::CardMark, &[pan.expose().as_bytes()])
@@ -205,18 +193,4 @@ fn revive(clear: &Sealed) -> Option<OfflineSale> {
         sequence_number: clear.sequence_number,
         tags: SecretBytes::new(clear.tags.0.clone()),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_is_unknown_when_the_past_lies_far_ahead() {
-        let at = |seconds: u64| WallTime(seconds * 1_000_000);
-        let seconds = Duration::from_secs;
-        assert_eq!(age(at(5000), at(4000)), Some(seconds(1000)));
-        assert_eq!(age(at(5000), at(5600)), Some(seconds(0)), "a correction of the clock");
-        assert_eq!(age(at(5000), at(5601)), None);
-    }
 }

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, FileControl, OpenFlags, TransactionBehavior};
 
-use super::{StoreError, disk};
+use super::{StoreError, disk, impossible, signed};
 
 /// What differs between a terminal and a test bench that puts its own files under SQLite.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct OpenOptions {
     /// Whether the log is made long at once, so that commits overwrite it instead of extending it. Without it the log
     /// grows as it goes, and nothing is durable later or less.
     pub long_log: bool,
+    /// Bytes of a page in a database that is made anew; one that is there keeps its own.
+    pub page_size: u32,
     /// How much room there is where the database is; `None` if nobody knows, and then nothing is accepted offline.
     pub free_bytes: fn(&Path) -> Option<u64>,
 }
@@ -25,21 +27,46 @@ pub struct OpenOptions {
 impl Default for OpenOptions {
     /// As on a terminal.
     fn default() -> Self {
-        Self { vfs: None, long_log: true, free_bytes: disk::free_bytes }
+        Self { vfs: None, long_log: true, page_size: PAGE_SIZE, free_bytes: disk::free_bytes }
     }
 }
+
+/// Each page that a commit touches is written whole: small ones spare the disk. Measured in `benches`.
+const PAGE_SIZE: u32 = 1024;
 
 /// Each step brings the schema from its index to the next; never edited once released.
 const MIGRATIONS: [&str; 2] = [include_str!("sql/001_first.sql"), include_str!("sql/002_offline.sql")];
 
-/// Frames after which the log is copied into the database; the next commit then starts at its beginning again.
-const CHECKPOINT_FRAMES: i64 = 1000;
+/// Bytes of pages after which the log is copied into the database; the next commit then starts at its beginning again.
+const CHECKPOINT_BYTES: u64 = 4_000 << 10;
 /// The log is made this long once and kept, so that commits overwrite it instead of extending it (half the flushes).
 /// Longer than a checkpoint's due by more than any one commit needs.
-const LOG_FRAMES: u64 = 1100;
-/// SQLite's default page, and the header each frame has in the log.
-const PAGE: u64 = 4096;
-const FRAME: u64 = PAGE + 24;
+const LOG_BYTES: u64 = 4_400 << 10;
+/// What each page has before it in the log.
+const FRAME_HEADER: u64 = 24;
+
+/// The size of a page, and what follows from it.
+#[derive(Clone, Copy)]
+struct Pages(u64);
+
+impl Pages {
+    fn of(db: &Connection) -> Result<Self, StoreError> {
+        let size: i64 = db.query_row("PRAGMA page_size", [], |r| r.get(0))?;
+        u64::try_from(size).map(Self).map_err(|_| impossible("the size of a page"))
+    }
+
+    fn checkpoint_frames(self) -> u64 {
+        CHECKPOINT_BYTES / self.0
+    }
+
+    fn log_frames(self) -> u64 {
+        LOG_BYTES / self.0
+    }
+
+    fn log_length(self) -> u64 {
+        self.log_frames() * (self.0 + FRAME_HEADER)
+    }
+}
 
 /// Opens the file, exclusively, durable, migrated.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError> {
@@ -58,12 +85,13 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // Exclusive: a second daemon on the same money must not start. Also spares the shared-memory file.
     let locked = db.pragma_update(None, "locking_mode", "EXCLUSIVE").and_then(|()| {
+        // Has an effect only as long as nothing is in the file.
+        db.pragma_update(None, "page_size", options.page_size)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         // NORMAL may lose acknowledged commits on a power cut.
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "foreign_keys", true)?;
         db.pragma_update(None, "secure_delete", true)?;
-        db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_FRAMES)?;
         // No limit: a checkpoint must not cut the log short.
         db.pragma_update(None, "journal_size_limit", -1)
     });
@@ -74,6 +102,8 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
     // The log survives a restart, so that the first commits after it do not grow it anew.
     let mut keep = 1;
     db.file_control(None::<&str>, FileControl::PersistWal(&mut keep))?;
+    let pages = Pages::of(&db)?;
+    db.pragma_update(None, "wal_autocheckpoint", signed(pages.checkpoint_frames()))?;
     migrate(&mut db)?;
     match begin_log_anew(&db) {
         // What is on file has to be reached on a full disk too.
@@ -81,7 +111,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
         Err(error) => return Err(error),
     }
     if options.long_log {
-        match lengthen_log(&db, path) {
+        match lengthen_log(&db, path, pages) {
             // What is on file has to be reached on a full disk too; then the log grows as it goes.
             Ok(()) | Err(StoreError::Full { .. }) => {}
             Err(error) => return Err(error),
@@ -102,20 +132,20 @@ fn begin_log_anew(db: &Connection) -> Result<(), StoreError> {
 
 /// Writes the log full once by a transaction that is larger than the page cache, and rolls it back: what spilled into
 /// the log stays there as worthless frames to be overwritten, and the database itself does not grow.
-fn lengthen_log(db: &Connection, path: &Path) -> Result<(), StoreError> {
+fn lengthen_log(db: &Connection, path: &Path, pages: Pages) -> Result<(), StoreError> {
     let length = || std::fs::metadata(disk::log_of(path)).map_or(0, |m| m.len());
-    if length() >= LOG_FRAMES * FRAME {
+    if length() >= pages.log_length() {
         return Ok(());
     }
     let cache: i64 = db.query_row("PRAGMA cache_size", [], |r| r.get(0))?;
     db.pragma_update(None, "cache_size", 10)?;
-    let written = fill(db);
+    let written = fill(db, pages);
     db.pragma_update(None, "cache_size", cache)?;
     written
 }
 
-fn fill(db: &Connection) -> Result<(), StoreError> {
-    let filler = i64::try_from((LOG_FRAMES + 50) * PAGE).unwrap_or(0);
+fn fill(db: &Connection, pages: Pages) -> Result<(), StoreError> {
+    let filler = signed((pages.log_frames() + 50) * pages.0);
     let tx = db.unchecked_transaction()?;
     tx.execute_batch("CREATE TABLE filler (bytes BLOB) STRICT")?;
     tx.execute("INSERT INTO filler (bytes) VALUES (zeroblob(?1))", [filler])?;
@@ -151,9 +181,10 @@ mod tests {
         let path = dir.path().join("pos.db");
         let db = open(&path, &OpenOptions::default()).unwrap();
         let log = std::fs::metadata(disk::log_of(&path)).unwrap().len();
-        assert!(log >= LOG_FRAMES * FRAME, "{log}");
+        assert!(log >= Pages::of(&db).unwrap().log_length(), "{log}");
         let pages: i64 = db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
         assert!(pages < 50, "{pages} pages");
+        assert!(log < LOG_BYTES * 11 / 10, "{log}");
         let fillers = "SELECT count(*) FROM sqlite_schema WHERE name = 'filler'";
         assert_eq!(db.query_row(fillers, [], |r| r.get::<_, i64>(0)).unwrap(), 0);
     }

@@ -22,7 +22,10 @@ use crate::domain::secret::SecretBytes;
 
 /// Name of the credential in the unit file.
 pub const CREDENTIAL: &str = "smartposd.sealing-key";
-const KEY: usize = 32;
+/// Name of the file for rigs without one.
+pub const KEY_FILE: &str = "sealing.key";
+/// Bytes of a sealing key.
+pub(super) const KEY: usize = 32;
 const NONCE: usize = 24;
 
 /// Why there is no sealing key.
@@ -128,18 +131,9 @@ impl Vault {
     }
 
     fn make(path: &Path) -> Result<Self, VaultError> {
-        let io = |source| VaultError::Io { path: path.to_owned(), source };
         let mut key = Zeroizing::new([0u8; KEY]);
         getrandom::fill(key.as_mut()).map_err(|_| VaultError::Random)?;
-        // Written whole under another name first: a power cut must not leave half a key.
-        let new = path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(io)?;
-        file.set_permissions(Permissions::from_mode(0o600)).map_err(io)?;
-        file.write_all(key.as_ref()).and_then(|()| file.sync_all()).map_err(io)?;
-        std::fs::rename(&new, path).map_err(io)?;
-        if let Some(directory) = path.parent() {
-            File::open(directory).and_then(|d| d.sync_all()).map_err(io)?;
-        }
+        write(path, &key)?;
         Ok(Self::new(&key))
     }
 
@@ -177,6 +171,21 @@ impl Vault {
         let payload = Payload { msg: sealed, aad: context.as_bytes() };
         self.cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(SecretBytes::new)
     }
+}
+
+/// Writes a key to its file, for its owner alone.
+pub(super) fn write(path: &Path, key: &[u8; KEY]) -> Result<(), VaultError> {
+    let io = |source| VaultError::Io { path: path.to_owned(), source };
+    // Written whole under another name first: a power cut must not leave half a key.
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(io)?;
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(io)?;
+    file.write_all(key).and_then(|()| file.sync_all()).map_err(io)?;
+    std::fs::rename(&new, path).map_err(io)?;
+    if let Some(directory) = path.parent() {
+        File::open(directory).and_then(|d| d.sync_all()).map_err(io)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

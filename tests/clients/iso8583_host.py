@@ -1,7 +1,8 @@
 """A second opinion on the host messages: pyiso8583 packs and unpacks, pyDes enciphers, nothing of the daemon is used.
 
 usage: iso8583_host.py check CAPTURE     decode and re-encode what `smartpos-sim acquirer --capture` wrote
-       iso8583_host.py serve PIN         a small acquirer on a free port: prints `ready ADDRESS`, then a line per request
+       iso8583_host.py serve PIN [script]  a small acquirer on a free port: prints `ready ADDRESS`, then a line per request;
+                                           with `script` it has something to say to the card of every sale
 
 Both print `<type> <what was found>` for each message and no card data.
 """
@@ -80,8 +81,8 @@ def check(path):
 
 
 class Host:
-    def __init__(self, pin):
-        self.pin, self.rrn = pin, 0
+    def __init__(self, pin, script):
+        self.pin, self.script, self.rrn, self.uploaded = pin, script, 0, set()
         self.pik, self.mak, self.tdk = os.urandom(16), os.urandom(8), os.urandom(16)
 
     def key_block(self):
@@ -100,20 +101,30 @@ class Host:
         self.rrn += 1
         now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=8)
         tpdu, header = asked["h"][:10], asked["h"][10:]
-        answer = {"h": tpdu[:2] + tpdu[6:10] + tpdu[2:6] + header, "t": f"{int(asked['t']) + 10:04}",
+        answer = {"h": tpdu[:2] + tpdu[6:10] + tpdu[2:6] + header, "t": f"{int(asked['t']) // 10 * 10 + 10:04}",
                   "12": now.strftime("%H%M%S"), "13": now.strftime("%m%d"), "32": "12345678",
                   "37": f"{self.rrn:012}", "39": "00"}
         answer |= {f: asked[f] for f in ("3", "4", "11", "25", "41", "42", "49", "60") if f in asked}
         if asked["t"] == "0800":
             answer["60"], answer["62"] = "00000007" + asked["60"][8:], self.key_block().hex().upper()
             print("0800 answered", flush=True)
+        elif asked["t"] == "0620":
+            right = bytes.fromhex(asked["64"]) == mac(self.mak, body[11:-8])
+            print("0620 mac", "right" if right else "wrong", "60", asked["60"], "61", asked["61"], flush=True)
+            answer["39"] = "00" if right else "A0"
         elif "64" in asked:
             right = bytes.fromhex(asked["64"]) == mac(self.mak, body[11:-8])
             pin = "without" if "52" not in asked else "right" if self.pin_of(asked) == self.pin else "wrong"
             answer["39"] = "A0" if not right else "55" if pin == "wrong" else "00"
+            if asked["t"] in ("0220", "0221") and right:
+                upload = (asked["60"][:8], asked["11"])
+                answer["39"] = "94" if upload in self.uploaded else "00"
+                self.uploaded.add(upload)
             print(asked["t"], "mac", "right" if right else "wrong", "pin", pin, "code", answer["39"], flush=True)
             answer |= {f: asked[f] for f in ("2", "14", "23") if f in asked}
             answer |= {"15": now.strftime("%m%d"), "38": "A1B2C3", "44": "01020000   48020000   ", "63": "CUP"}
+            if self.script and asked["t"] == "0200":
+                answer["55"] = "9F36" + "020001" + "7206" + "9F1801" + "018600"
             answer["64"] = "00" * 8
             packed, _ = iso8583.encode(answer, SPEC)
             answer["64"] = mac(self.mak, bytes(packed)[11:-8]).hex()
@@ -129,12 +140,12 @@ class Host:
                 connection.sendall(struct.pack(">H", len(packed)) + packed)
 
 
-def serve(pin):
-    host, listener = Host(pin), socket.create_server(("127.0.0.1", 0))
+def serve(pin, script=None):
+    host, listener = Host(pin, script), socket.create_server(("127.0.0.1", 0))
     print("ready 127.0.0.1:%d" % listener.getsockname()[1], flush=True)
     while True:
         host.serve(listener.accept()[0])
 
 
 if __name__ == "__main__":
-    {"check": check, "serve": serve}[sys.argv[1]](sys.argv[2])
+    {"check": check, "serve": serve}[sys.argv[1]](*sys.argv[2:])

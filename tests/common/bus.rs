@@ -17,12 +17,14 @@ use smartpos::bus::{BusAddress, Core, Request, ServeError, Service, Update, name
 use smartpos::domain::amount::{Amount, Currency, Money};
 use smartpos::domain::cause::Cause;
 use smartpos::domain::device::DeviceState;
-use smartpos::domain::ids::{Batch, IdempotencyKey, TransactionId};
-use smartpos::domain::offline::OfflineMode;
+use smartpos::domain::ids::{Batch, IdempotencyKey, Stan, TerminalId, TransactionCode, TransactionId};
+use smartpos::domain::offline::{Forwarding, OfflineMode};
 use smartpos::domain::outcome::{Outcome, TerminalState, TransactionKind, TransactionState};
 use smartpos::domain::prompt::Prompt;
 use smartpos::domain::time::WallTime;
-use smartpos::engine::command::{Caller, Command, NewTransaction, Refusal, RefusalKind, Reply};
+use smartpos::engine::command::{
+    Caller, Command, JournalCheck, JournalRow, NewTransaction, QueueFilter, Refusal, RefusalKind, Reply,
+};
 use smartpos::engine::signal::Signal;
 use smartpos::engine::snapshot::{
     Capability, DeviceView, KeysView, QueueView, Snapshot, TerminalView, TransactionView,
@@ -266,10 +268,30 @@ impl World {
                 let views = views.filter(|t| filter.uid.is_none_or(|uid| uid == t.owner.uid));
                 Reply::List(views.map(|t| TransactionView::clone(t)).collect()).into()
             }
+            Command::ListQueue(filter) => Reply::List(self.unsent(&filter)).into(),
+            Command::Drain => Reply::Draining { waiting: self.now.queue.totals.waiting }.into(),
+            Command::VerifyJournal => Reply::JournalChecked(JournalCheck { rows: 3, broken: None }).into(),
+            Command::ExportJournal { after, limit } => Reply::Journal(journal(after, limit)).into(),
             Command::Echo => Reply::Echo { milliseconds: 12 }.into(),
             Command::SignIn => Reply::SignedIn { batch: 7, clock_difference: Some(-2) }.into(),
             _ => Reply::Done.into(),
         }
+    }
+
+    /// Payments accepted offline and not accepted by the host, and open reversals, which tell their standing the same way.
+    /// Here a reversal is held once it has been tried more than three times.
+    fn unsent(&self, filter: &QueueFilter) -> Vec<TransactionView> {
+        let standing = |t: &TransactionView| match t.state {
+            TransactionState::Reversing if t.attempts > 3 => Some(Forwarding::Held),
+            TransactionState::Reversing => Some(Forwarding::Waiting),
+            _ => t.forwarding,
+        };
+        let views = self.now.transactions.values();
+        let views = views.map(|t| TransactionView { forwarding: standing(t), ..TransactionView::clone(t) });
+        let views = views.filter(|t| t.forwarding.is_some_and(Forwarding::unsent));
+        let views = views.filter(|t| filter.after.is_none_or(|after| t.id > after));
+        let views = views.filter(|t| !filter.held || t.forwarding == Some(Forwarding::Held));
+        views.take(filter.limit.into()).collect()
     }
 
     fn owned(&mut self, caller: &Caller, id: TransactionId, act: impl FnOnce(&mut Self)) -> Answer {
@@ -284,6 +306,17 @@ impl World {
             }
         }
     }
+}
+
+/// A journal of three rows.
+fn journal(after: u64, limit: u16) -> Vec<JournalRow> {
+    let row = |number| JournalRow {
+        number,
+        at: WallTime(1_800_000_000_000_000 + number),
+        entry: format!("{{\"n\":{number}}}"),
+        chain: format!("{number:064x}"),
+    };
+    (after + 1..=3).take(limit.into()).map(row).collect()
 }
 
 /// What the scripted core was asked and has answered with; one for each command.
@@ -434,6 +467,7 @@ fn name(command: &Command) -> &'static str {
         Command::LoadKeyComponentAtKeypad { .. } => "load-key-component-at-keypad",
         Command::AbandonKeyLoad => "abandon-key-load",
         Command::ResetReader => "reset-reader",
+        Command::PowerCycleReader => "power-cycle-reader",
         Command::Inhibit { .. } => "inhibit",
         Command::InhibitEnded { .. } => "inhibit-ended",
         Command::Echo => "echo",
@@ -494,6 +528,35 @@ pub fn created(id: TransactionId, new: NewTransaction) -> TransactionView {
     TransactionView::new(id, new, WallTime(1_800_000_000_000_000))
 }
 
+/// A payment of this uid that was accepted offline.
+pub fn accepted_offline(id: TransactionId, forwarding: Forwarding) -> TransactionView {
+    let mut view = foreign(id);
+    view.owner.uid = nix::unistd::geteuid().as_raw();
+    view.mode = OfflineMode::PreferOnline;
+    view.state = TransactionState::Finished;
+    view.outcome = Some(Outcome::ApprovedOffline);
+    view.forwarding = Some(forwarding);
+    view.code = Some(code(id));
+    view
+}
+
+/// A payment of this uid that is being reversed, tried this often.
+pub fn reversing(id: TransactionId, attempts: u32) -> TransactionView {
+    let mut view = foreign(id);
+    view.owner.uid = nix::unistd::geteuid().as_raw();
+    view.state = TransactionState::Reversing;
+    view.outcome = Some(Outcome::Unknown);
+    view.code = Some(code(id));
+    view.attempts = attempts;
+    view
+}
+
+/// The transaction code of the payment with this number.
+pub fn code(id: TransactionId) -> TransactionCode {
+    let trace = Stan::new(id.0.try_into().unwrap()).unwrap();
+    TransactionCode::new(&TerminalId::new("99000001").unwrap(), Batch::new(7).unwrap(), trace)
+}
+
 /// A payment of another uid.
 pub fn foreign(id: TransactionId) -> TransactionView {
     let new = NewTransaction {
@@ -549,6 +612,22 @@ impl App {
         R: for<'d> zbus::wire::DynamicDeserialize<'d>,
     {
         self.call(names::TERMINAL, names::TERMINAL_INTERFACE, method, body).await
+    }
+
+    pub async fn queue<B, R>(&self, method: &str, body: &B) -> Called<R>
+    where
+        B: serde::Serialize + zbus::DynamicType,
+        R: for<'d> zbus::wire::DynamicDeserialize<'d>,
+    {
+        self.call(names::TERMINAL, names::QUEUE_INTERFACE, method, body).await
+    }
+
+    pub async fn manager<B, R>(&self, method: &str, body: &B) -> Called<R>
+    where
+        B: serde::Serialize + zbus::DynamicType,
+        R: for<'d> zbus::wire::DynamicDeserialize<'d>,
+    {
+        self.call(names::ROOT, names::MANAGER_INTERFACE, method, body).await
     }
 
     /// A sale that has to be made.

@@ -40,7 +40,7 @@ pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Gives the other processes a turn between two probes.
-fn pause() {
+pub fn pause() {
     let nobody = UnixDatagram::unbound().unwrap();
     nobody.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
     let _ = nobody.recv(&mut [0u8; 1]);
@@ -69,8 +69,18 @@ pub struct Setup {
     pub acquirer: Vec<String>,
     /// More arguments for `smartpos-sim reader`.
     pub reader: Vec<String>,
+    /// More arguments for `smartpos-sim keypad`.
+    pub keypad: Vec<String>,
     /// More lines for smartposd.toml, before its tables.
     pub config: String,
+    /// More of the daemon's environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// More lines for its table `[reader]`.
+    pub reader_config: String,
+    /// More lines for its table `[keypad]`.
+    pub keypad_config: String,
+    /// A command that becomes the daemon, such as `nsenter …`; empty starts it as it is.
+    pub through: Vec<String>,
 }
 
 pub struct Rig {
@@ -98,12 +108,7 @@ impl Rig {
         let dir = tempfile::Builder::new().prefix("smartpos-rig").tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let (bus, bus_address) = start_bus(&dbus, dir.path());
-        let acquirer_arguments = ["--listen", "127.0.0.1:0", "--terminal", "99000001", "--merchant", "999000000000001"];
-        let mut acquirer = Command::new(SIM);
-        acquirer.arg("acquirer").args(acquirer_arguments).args(&setup.acquirer);
-        acquirer.arg("--ledger").arg(at("ledger.jsonl")).arg("--control").arg(at("acquirer.sock"));
-        acquirer.arg("--capture").arg(at("wire.log"));
-        let (acquirer, acquirer_address) = spawn_ready(acquirer);
+        let (acquirer, acquirer_address) = start_acquirer(dir.path(), "127.0.0.1:0", &setup.acquirer);
         let mut reader = Command::new(SIM);
         reader
             .arg("reader")
@@ -115,6 +120,7 @@ impl Rig {
         let (reader, _) = spawn_ready(reader);
         let mut keypad = Command::new(SIM);
         keypad.arg("keypad").arg("--socket").arg(at("keys.sock")).arg("--control").arg(at("keypad.sock"));
+        keypad.args(&setup.keypad);
         let (keypad, _) = spawn_ready(keypad);
         let notify = UnixDatagram::bind(at("notify.sock")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -160,11 +166,13 @@ impl Rig {
         let config = format!(
             "terminal_id = \"99000001\"\nmerchant_id = \"999000000000001\"\nprofile = \"rig\"\n\
              profile_dirs = [{shipped:?}, {own:?}]\nstate_dir = {:?}\nlanguage = \"en\"\n{}\n\
-             [reader]\npath = {:?}\n[keypad]\npath = {:?}\n",
+             [reader]\npath = {:?}\n{}\n[keypad]\npath = {:?}\n{}\n",
             self.path("state"),
             self.setup.config,
             self.path("ttyReader"),
+            self.setup.reader_config,
             self.path("event0"),
+            self.setup.keypad_config,
         );
         fs::write(self.path("smartposd.toml"), config).unwrap();
         // The path has to exist as a file, so that the daemon finds something to open.
@@ -180,11 +188,14 @@ impl Rig {
     /// Starts the daemon without waiting.
     pub fn launch_daemon(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
-        let mut command = Command::new(SMARTPOSD);
+        let mut words = self.setup.through.iter().map(String::as_str).chain([SMARTPOSD]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         command.arg("--config").arg(self.path("smartposd.toml")).arg("--bus").arg(&self.bus_address);
         command.env("NOTIFY_SOCKET", self.path("notify.sock")).stderr(log).stdin(Stdio::null());
         command.env("LD_PRELOAD", fake_evdev());
         command.env("FAKE_EVDEV", format!("{}={}", self.path("event0").display(), self.path("keys.sock").display()));
+        command.envs(self.setup.environment.iter().map(|(name, value)| (name, value)));
         self.daemon = Some(Process(command.spawn().unwrap()));
     }
 
@@ -228,6 +239,12 @@ impl Rig {
         self.acquirer = None;
     }
 
+    /// The acquirer again at the same address, with the same ledger, or another one in its place.
+    pub fn restart_acquirer(&mut self, arguments: &[String]) {
+        self.acquirer = None;
+        self.acquirer = Some(start_acquirer(self.dir.path(), &self.acquirer_address, arguments).0);
+    }
+
     /// Sets the supervisor, loads both key components, signs the operator in.
     pub fn provision(&self) {
         self.posctl_with_secret(&["operator", "set", "01", "--role", "supervisor"], "271828");
@@ -238,7 +255,7 @@ impl Rig {
         }
     }
 
-    fn posctl_command(&self, arguments: &[&str]) -> Command {
+    pub fn posctl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(POSCTL);
         command.arg("--bus").arg(&self.bus_address).args(arguments).env("LC_ALL", "C.UTF-8");
         command
@@ -257,7 +274,20 @@ impl Rig {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("posctl {arguments:?}: {e}: {text}"))
     }
 
-    fn posctl_with_secret(&self, arguments: &[&str], secret: &str) {
+    /// Runs posctl with `--json`, which prints one object a line.
+    pub fn json_lines(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
+        let output = self.posctl(&[&["--json"], arguments].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {line}"));
+        text.lines().map(read).collect()
+    }
+
+    /// Runs posctl with a secret on its standard input, named by this option.
+    pub fn with_secret(&self, arguments: &[&str], option: &str, secret: &str) {
+        self.posctl_with_fd(arguments, option, secret);
+    }
+
+    pub fn posctl_with_secret(&self, arguments: &[&str], secret: &str) {
         self.posctl_with_fd(arguments, "--password-fd", secret);
     }
 
@@ -266,13 +296,25 @@ impl Rig {
     }
 
     fn posctl_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) {
+        let output = self.run_with_fd(arguments, flag, secret);
+        assert!(output.status.success(), "posctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The same where a refusal is expected: what posctl says.
+    pub fn refused_with_secret(&self, arguments: &[&str], option: &str, secret: &str) -> String {
+        let output = self.run_with_fd(arguments, option, secret);
+        assert!(!output.status.success(), "posctl {arguments:?} was not refused");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn run_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) -> Output {
         use std::io::Write;
         let mut command = self.posctl_command(arguments);
         command.args([flag, "0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        writeln!(child.stdin.take().unwrap(), "{secret}").unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "posctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        // Whoever refuses before it reads the secret has closed it.
+        let _ = writeln!(child.stdin.take().unwrap(), "{secret}");
+        child.wait_with_output().unwrap()
     }
 
     /// Waits until the terminal is in this state.
@@ -288,6 +330,19 @@ impl Rig {
 
     pub fn reader_order(&self, order: &str) -> String {
         order_to("reader", &self.path("reader.sock"), order)
+    }
+
+    /// The customer takes the card away and gives the reader time to see that, unless nobody looks any more.
+    pub fn lift_card(&self, over: impl Fn() -> bool) {
+        self.reader_order("card out");
+        let looks = || {
+            let status = self.reader_order("status");
+            let count = status.split_whitespace().find_map(|word| word.strip_prefix("polls=")).unwrap().to_owned();
+            count.parse::<u64>().unwrap()
+        };
+        let before = looks();
+        // Both kinds of card once after the look that is under way.
+        eventually("the reader to look for cards again", || (over() || looks() >= before + 3).then_some(()));
     }
 
     pub fn keypad_order(&self, order: &str) -> String {
@@ -346,6 +401,16 @@ impl Sale {
         self.lines.lock().unwrap().clone()
     }
 
+    /// Every prompt with this word so far.
+    pub fn prompts(&self, word: &str) -> Vec<serde_json::Value> {
+        self.lines().into_iter().filter(|l| l["event"] == "prompt" && l["prompt"] == word).collect()
+    }
+
+    /// Whether the daemon has said how it ended.
+    pub fn is_over(&self) -> bool {
+        self.lines().iter().any(|l| l["event"] == "finished" || l["event"] == "result")
+    }
+
     pub fn wait_prompt(&self, word: &str) {
         eventually(&format!("prompt {word}"), || {
             let lines = self.lines();
@@ -377,8 +442,10 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     let address = format!("unix:path={}", dir.join("bus").display());
     let config = format!(
         "<busconfig><type>custom</type><listen>{address}</listen><auth>EXTERNAL</auth>\
-         <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
-         <allow own=\"*\"/></policy></busconfig>"
+         <policy context=\"default\"><allow user=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/>\
+         <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy>\
+         <limit name=\"max_completed_connections\">4096</limit><limit name=\"max_incomplete_connections\">4096</limit>\
+         <limit name=\"max_connections_per_user\">4096</limit></busconfig>"
     );
     let file = dir.join("bus.conf");
     fs::write(&file, config).unwrap();
@@ -392,6 +459,15 @@ fn start_bus(dbus: &Path, dir: &Path) -> (Process, String) {
     (Process(child), address)
 }
 
+/// The simulated acquirer alone, with ledger and control socket in this directory; and where it listens.
+pub fn start_acquirer(dir: &Path, address: &str, arguments: &[String]) -> (Process, String) {
+    let mut acquirer = Command::new(SIM);
+    acquirer.args(["acquirer", "--listen", address, "--terminal", "99000001", "--merchant", "999000000000001"]);
+    acquirer.args(arguments).arg("--ledger").arg(dir.join("ledger.jsonl"));
+    acquirer.arg("--control").arg(dir.join("acquirer.sock")).arg("--capture").arg(dir.join("wire.log"));
+    spawn_ready(acquirer)
+}
+
 /// Starts a simulator and waits for its line `ready WHERE`.
 fn spawn_ready(mut command: Command) -> (Process, String) {
     let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
@@ -401,7 +477,7 @@ fn spawn_ready(mut command: Command) -> (Process, String) {
     (Process(child), place.trim().to_owned())
 }
 
-fn order_to(simulator: &str, socket: &Path, order: &str) -> String {
+pub fn order_to(simulator: &str, socket: &Path, order: &str) -> String {
     let output = Command::new(SIM).arg(simulator).arg("--send").arg(socket).arg(order).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{simulator} {order:?}: {text}{}", String::from_utf8_lossy(&output.stderr));

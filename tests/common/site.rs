@@ -2,15 +2,18 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the till")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use futures_util::StreamExt;
 use serde::Serialize;
-use zbus::{Connection, DynamicType, Fd, Message, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::message::Type;
+use zbus::{Connection, DynamicType, Fd, Message, MessageStream, OwnedObjectPath, OwnedVariant, Variant};
 
-use super::rig::{COMPONENTS, Rig, Setup, eventually};
+use super::rig::{COMPONENTS, PATIENCE, Rig, Setup, eventually};
 
 pub const SERVICE: &str = "org.smartposd.Pos1";
 pub const TERMINAL: &str = "/org/smartposd/Pos1/Terminal0";
@@ -33,6 +36,29 @@ pub fn edit_profile(rig: &Rig, old: &str, new: &str) {
     std::fs::write(&profile, text).unwrap();
 }
 
+/// The daemon with keys, operator and a signed-in terminal, and a till at its bus.
+pub fn started(test: &str, setup: Setup) -> Option<(Rig, Till)> {
+    let mut rig = rig(test, setup)?;
+    let till = open(&mut rig);
+    Some((rig, till))
+}
+
+/// The same, where every sale below 1000.00 needs nobody: the card comes by itself and no PIN is asked for.
+pub fn unattended(test: &str, setup: Setup) -> Option<(Rig, Till)> {
+    let reader = [setup.reader, vec!["--tap-delay-ms".into(), "0".into()]].concat();
+    let mut rig = rig(test, Setup { reader, ..setup })?;
+    edit_profile(&rig, "pin_above = 0", "pin_above = 100000");
+    let till = open(&mut rig);
+    Some((rig, till))
+}
+
+fn open(rig: &mut Rig) -> Till {
+    rig.start_daemon();
+    let till = Till::new(&rig.bus_address);
+    till.provision();
+    till
+}
+
 impl Till {
     pub fn new(address: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -51,6 +77,49 @@ impl Till {
         self.runtime.block_on(self.connection.call_method(Some(SERVICE), path, Some(face.as_str()), method, body))
     }
 
+    /// Calls a method of somebody else's interface on an object of the daemon.
+    pub fn plain_call<B: Serialize + DynamicType>(
+        &self,
+        path: &str,
+        face: &str,
+        method: &str,
+        body: &B,
+    ) -> zbus::Result<Message> {
+        self.runtime.block_on(self.connection.call_method(Some(SERVICE), path, Some(face), method, body))
+    }
+
+    /// Sends so many calls, a hundred at a time without waiting, and counts the errors that come back by name. None may
+    /// succeed. More at a time would be refused by the bus itself and never reach the daemon.
+    pub fn flood(&self, calls: usize, call: impl Fn(usize) -> Message) -> BTreeMap<String, usize> {
+        const AT_ONCE: usize = 100;
+        let mut answers = MessageStream::from(&self.connection);
+        answers.set_max_queued(NonZeroUsize::new(2 * AT_ONCE).unwrap());
+        let mut errors = BTreeMap::new();
+        self.runtime.block_on(async {
+            for first in (0..calls).step_by(AT_ONCE) {
+                let these = first..calls.min(first + AT_ONCE);
+                for n in these.clone() {
+                    self.connection.send(&call(n)).await.unwrap();
+                }
+                let mut open = these.len();
+                while open > 0 {
+                    let answer = tokio::time::timeout(PATIENCE, answers.next()).await;
+                    let answer = answer.unwrap_or_else(|_| panic!("no answer after {errors:?}")).unwrap().unwrap();
+                    match answer.message_type() {
+                        Type::Error => {
+                            let name = answer.header().error_name().unwrap().to_string();
+                            *errors.entry(name).or_insert(0) += 1;
+                            open -= 1;
+                        }
+                        Type::MethodReturn => panic!("junk was accepted: {answer:?}"),
+                        Type::MethodCall | Type::Signal => {}
+                    }
+                }
+            }
+        });
+        errors
+    }
+
     /// A property that is text; `None` while the daemon is away.
     pub fn property(&self, path: &str, face: &str, name: &str) -> Option<String> {
         let of = (format!("{SERVICE}.{face}"), name);
@@ -65,6 +134,11 @@ impl Till {
         let (read, mut write) = std::io::pipe().unwrap();
         write.write_all(secret.as_bytes()).unwrap();
         Fd::from(std::os::fd::OwnedFd::from(read))
+    }
+
+    /// `Terminal.SignIn`: the acquirer is asked.
+    pub fn sign_in(&self) -> zbus::Result<Message> {
+        self.call(TERMINAL, "Terminal", "SignIn", &(HashMap::<&str, Variant<'_>>::new(),))
     }
 
     pub fn sign_operator_in(&self, password: &str) -> zbus::Result<Message> {
@@ -96,11 +170,34 @@ impl Till {
 
     /// Creates and starts a sale.
     pub fn begin(&self, minor: u64, key: &str) -> String {
+        let sale = self.create(minor, key).unwrap();
+        self.start(&sale).unwrap();
+        sale
+    }
+
+    pub fn create(&self, minor: u64, key: &str) -> zbus::Result<String> {
         let none = HashMap::<&str, Variant<'_>>::new();
-        let created = self.call(TERMINAL, "Terminal", "CreateTransaction", &("sale", key, minor, "CNY", none)).unwrap();
-        let path: OwnedObjectPath = created.body().deserialize().unwrap();
-        self.call(path.as_str(), "Transaction", "Start", &()).unwrap();
-        path.to_string()
+        let created = self.call(TERMINAL, "Terminal", "CreateTransaction", &("sale", key, minor, "CNY", none))?;
+        Ok(created.body().deserialize::<OwnedObjectPath>().unwrap().to_string())
+    }
+
+    pub fn start(&self, sale: &str) -> zbus::Result<Message> {
+        self.call(sale, "Transaction", "Start", &())
+    }
+
+    /// The app has the result and lets the object go.
+    pub fn acknowledge(&self, sale: &str) {
+        self.call(sale, "Transaction", "Acknowledge", &()).unwrap();
+    }
+
+    /// Cancels a sale.
+    pub fn cancel(&self, sale: &str) -> zbus::Result<Message> {
+        self.call(sale, "Transaction", "Cancel", &())
+    }
+
+    /// The app dies: its connection to the bus is gone.
+    pub fn die(self) {
+        self.runtime.block_on(self.connection.close()).unwrap();
     }
 
     pub fn find(&self, key: &str) -> String {
@@ -112,6 +209,11 @@ impl Till {
         self.property(sale, "Transaction", "State")
     }
 
+    /// How the sale ended, as soon as anything is known about it.
+    pub fn outcome(&self, sale: &str) -> Option<String> {
+        self.property(sale, "Transaction", "Outcome").filter(|outcome| !outcome.is_empty())
+    }
+
     /// Waits until the sale has this outcome.
     pub fn wait_outcome(&self, sale: &str, outcome: &str) {
         let mut seen = None;
@@ -119,6 +221,13 @@ impl Till {
             seen = self.property(sale, "Transaction", "Outcome");
             (seen.as_deref()? == outcome).then_some(())
         });
+    }
+
+    /// One text of a sale's result; empty if it has none.
+    pub fn result(&self, sale: &str, name: &str) -> String {
+        let result = self.call(sale, "Transaction", "GetResult", &()).unwrap();
+        let mut row: HashMap<String, OwnedVariant> = result.body().deserialize().unwrap();
+        row.remove(name).map(|value| String::try_from(value).unwrap()).unwrap_or_default()
     }
 
     /// The customer taps and types when asked to, and takes the card away again.
@@ -130,7 +239,7 @@ impl Till {
         rig.reader_order("card out");
     }
 
-    fn wait_prompt(&self, word: &str) {
+    pub fn wait_prompt(&self, word: &str) {
         eventually(&format!("the prompt {word}"), || {
             (self.property(TERMINAL, "Terminal", "Prompt")? == word).then_some(())
         });

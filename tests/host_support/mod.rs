@@ -13,8 +13,9 @@ use smartpos::domain::card::{CardRead, Scheme};
 use smartpos::domain::host::{
     HostAnswer, HostFailure, HostRequest, ReversalReason, ReversalRequest, SaleRequest, SignInRequest,
 };
-use smartpos::domain::ids::{Batch, MerchantId, Stan, TerminalId};
+use smartpos::domain::ids::{AuthCode, Batch, MerchantId, Rrn, Stan, TerminalId};
 use smartpos::domain::link::{ConnectFailure, ConnectFailureKind, ConnectionId};
+use smartpos::domain::offline::{OfflineSale, ScriptReport};
 use smartpos::domain::pan::Pan;
 use smartpos::domain::secret::{DoubleKey, Pin, PinBlock, SecretBytes, Track2};
 use smartpos::domain::time::Instant;
@@ -150,6 +151,41 @@ pub fn reversal() -> HostRequest {
     }))
 }
 
+pub fn offline_sale() -> OfflineSale {
+    OfflineSale {
+        stan: stan(10),
+        batch: batch(2),
+        money: money(),
+        pan: Pan::new(PAN).unwrap(),
+        expiry: Some("3012".into()),
+        sequence_number: Some(1),
+        tags: card().request_tags,
+    }
+}
+
+/// 0220, or whatever the profile makes of a repeat.
+pub fn upload(repeat: bool) -> HostRequest {
+    HostRequest::OfflineSale { sale: Box::new(offline_sale()), repeat }
+}
+
+/// 0620 about the sale of the vectors.
+pub fn script_report() -> HostRequest {
+    let tags = "950500000000009F101307010103A0A000010A010000000000112233449F2608A1B2C3D4E5F607089F3602000182027C00DF3105\
+                00000000009F1A0201569A032601019F3303E0E1C89F370411223344";
+    let report = ScriptReport {
+        original: (stan(3), batch(2), "0601".into()),
+        money: money(),
+        pan: Pan::new(PAN).unwrap(),
+        sequence_number: Some(1),
+        pin_sent: true,
+        acquirer: Some("00010000".into()),
+        rrn: Rrn::new("060110160003"),
+        auth_code: AuthCode::new("123456"),
+        tags: SecretBytes::new(unhex(tags)),
+    };
+    HostRequest::ScriptReport { stan: stan(12), report: Box::new(report) }
+}
+
 /// A machine, its clock, and what it has put out.
 pub struct Rig {
     pub host: Host,
@@ -158,6 +194,7 @@ pub struct Rig {
 }
 
 /// One output other than a notice.
+#[allow(clippy::large_enum_variant, reason = "a few at a time")]
 pub enum Out {
     Connect(ConnectionId, usize),
     Write(ConnectionId, Vec<u8>),

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs tests/evdev_rig.rs in a small virtual machine with real uinput keypads. Ends with "evdev-vm: N passed, N failed".
+# What needs real devices, in a small virtual machine: tests/evdev_rig.rs with uinput keypads, a whole sale typed on one, a
+# card reader switched off and on by USB. Ends with "evdev-vm: N passed, N failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/rig/vm.sh
@@ -14,10 +15,25 @@ end() {
 
 built=$(cargo test --no-run --message-format=json --test evdev_rig) || end 0 1
 binary=$(sed -n 's/.*"name":"evdev_rig".*"executable":"\([^"]*\)".*/\1/p' <<<"$built" | tail -n 1)
+# The shipped programs are built along with every test.
+built=$(dirname "$binary")/..
 [ -x "$binary" ] || { echo "evdev-vm: cargo named no test executable" >&2; end 0 1; }
 
-vm_new && vm_add_binary "$binary" /bin/evdev_rig && vm_add_module evdev uinput || end 0 1
-output=$(vm_run "${EVDEV_VM_SECONDS:-100}" "/bin/evdev_rig --test-threads=1 --show-output --color=never")
+programs() {
+    local program
+    vm_add_binary "$binary" /bin/evdev_rig || return
+    for program in smartposd posctl smartpos-sim; do vm_add_binary "$built/$program" || return; done
+    vm_add_binary "$(command -v dbus-daemon)" && vm_add_binary "$(command -v bash)" || return
+    vm_add_file tests/demo.sh /smartposd/tests/demo.sh && vm_add_file tests/rig/in-vm.sh /smartposd/tests/rig/in-vm.sh &&
+        vm_add_file tests/rig/usb-power.sh /smartposd/tests/rig/usb-power.sh &&
+        vm_add_file src/host/profiles/unionpay-example.toml /smartposd/src/host/profiles/unionpay-example.toml || return
+    echo "root:x:0:0:root:/root:/bin/sh" >"$VM_ROOT/etc/passwd"
+    echo "root:x:0:" >"$VM_ROOT/etc/group"
+}
+
+vm_new && programs && vm_add_module evdev uinput usb-common usbcore xhci-hcd xhci-pci usbserial ftdi_sio || end 0 1
+vm_add_device -device qemu-xhci -chardev file,id=reader,path=/dev/null -device usb-serial,chardev=reader
+output=$(vm_run "${EVDEV_VM_SECONDS:-400}" "/bin/bash /smartposd/tests/rig/in-vm.sh")
 status=$?
 echo "$output"
 passed=$(grep -c '^test .* \.\.\. ok$' <<<"$output")

@@ -3,18 +3,22 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use smartpos::domain::amount::{Amount, Currency, Money};
 use smartpos::domain::cause::Cause;
 use smartpos::domain::host::{ReversalReason, ReversalRequest};
-use smartpos::domain::ids::{AuthCode, Batch, IdempotencyKey, Rrn, Stan, TerminalId, TransactionCode, TransactionId};
-use smartpos::domain::offline::OfflineMode;
+use smartpos::domain::ids::{
+    AuthCode, Batch, IdempotencyKey, MerchantId, Rrn, Stan, TerminalId, TransactionCode, TransactionId,
+};
+use smartpos::domain::offline::{Forwarding, OfflineLimits, OfflineMode, OfflineMoment, OfflineSale};
 use smartpos::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use smartpos::domain::pan::Pan;
 use smartpos::domain::secret::SecretBytes;
-use smartpos::domain::time::WallTime;
+use smartpos::domain::time::{Instant, Now, WallTime};
 use smartpos::engine::command::{Caller, ListFilter, NewTransaction};
 use smartpos::engine::record::Record;
+use smartpos::engine::settings::{ForwardSettings, Settings};
 use smartpos::engine::snapshot::TransactionView;
 use smartpos::store::Store;
 use smartpos::store::vault::Vault;
@@ -126,6 +130,104 @@ pub fn close(id: u64) -> Record {
     Record::ReversalClosed { id: TransactionId(id), response_code: None }
 }
 
+/// The card of an offline payment: each its own.
+pub fn card(id: u64) -> Pan {
+    Pan::new(&format!("6225{id:015}")).unwrap()
+}
+
+pub fn offline_sale(id: u64) -> OfflineSale {
+    OfflineSale {
+        stan: stan(id),
+        batch: Batch::new(7).unwrap(),
+        money: created(id).money,
+        pan: card(id),
+        expiry: Some("3012".to_owned()),
+        sequence_number: Some(1),
+        tags: SecretBytes::new([reversal(1).tags.expose(), &[0x9F; 120]].concat()),
+    }
+}
+
+/// The payment as it is when it was accepted offline.
+pub fn offline(id: u64) -> TransactionView {
+    TransactionView {
+        state: TransactionState::Finished,
+        outcome: Some(Outcome::ApprovedOffline),
+        forwarding: Some(Forwarding::Waiting),
+        mode: OfflineMode::PreferOnline,
+        finished_at: Some(AT),
+        ..sent(id)
+    }
+}
+
+/// Limits that are never reached.
+pub fn no_limits() -> OfflineLimits {
+    OfflineLimits {
+        enabled: true,
+        per_sale: u64::MAX,
+        sum: u64::MAX,
+        count: u32::MAX,
+        oldest: Duration::MAX,
+        sign_in: Duration::MAX,
+        per_card_per_day: u32::MAX,
+        free_bytes: 0,
+    }
+}
+
+/// The moment of an offline payment: each a second after the one before.
+pub fn moment(id: u64) -> OfflineMoment {
+    OfflineMoment { at: WallTime(AT.0 + id * 1_000_000), day: 20_781, signed_in_at: AT }
+}
+
+/// To be accepted offline.
+pub fn queue(id: u64) -> Record {
+    Record::Queued {
+        view: Box::new(offline(id)),
+        next: stan(id).next(),
+        sale: Box::new(offline_sale(id)),
+        limits: Box::new(no_limits()),
+        moment: moment(id),
+    }
+}
+
+/// An offline payment in its two commits; how it stands is changed from there.
+pub fn sale_offline(store: &mut Store, id: u64) {
+    store.commit(AT, &[create(id)]).unwrap();
+    let committed = store.commit(AT, &[queue(id)]).unwrap();
+    assert_eq!(committed.verdict.unwrap().result, Ok(()));
+}
+
+/// The same payment somewhere else on its way to the host.
+pub fn forwarded(id: u64, forwarding: Forwarding) -> Record {
+    change(TransactionView { forwarding: Some(forwarding), attempts: 1, ..offline(id) })
+}
+
+/// When the engine of these tests lives.
+pub const NOW: Now = Now { mono: Instant(1_000_000), wall: WallTime(1_795_492_800_000_000) };
+
+/// Of an engine on top of the store.
+pub fn settings() -> Settings {
+    Settings {
+        terminal_id: TerminalId::new("99000001").unwrap(),
+        merchant_id: MerchantId::new("104110045110001").unwrap(),
+        currency: Currency::CNY,
+        max_amount: 5_000_000,
+        pin_above: 100_000,
+        operator_required: false,
+        confirm_amount: true,
+        utc_offset_minutes: 480,
+        card_wait: Duration::from_secs(60),
+        start_wait: Duration::from_secs(300),
+        keys_max_age: Duration::from_secs(86_400),
+        clock_tolerance: Duration::from_secs(300),
+        reader_power: false,
+        reversal_ends: vec!["25".to_owned()],
+        reversal_retries: 3,
+        offline: OfflineLimits::default(),
+        forwarding: ForwardSettings::default(),
+        boot: "boot-1".to_owned(),
+    }
+}
+
 /// One online sale, in the three commits the engine makes of it.
 pub fn sale(store: &mut Store, id: u64) {
     store.commit(AT, &[create(id)]).unwrap();
@@ -143,7 +245,12 @@ pub fn contents(store: &Store) -> String {
         found.next_stan, found.batch, found.next_id, found.on_duty, found.signed_in_at
     )
     .unwrap();
+    writeln!(text, "{:?} {:?}", found.queue, found.clock).unwrap();
+    for r in &found.scripts {
+        writeln!(text, "script {} {}", r.id, r.report.pan.expose() == PAN).unwrap();
+    }
     for r in &found.reversals {
+        writeln!(text, "{} {}", r.attempts, r.standing).unwrap();
         let q = &r.request;
         let right = q.pan.expose() == PAN && q.tags.expose() == reversal(1).tags.expose();
         writeln!(text, "reversal {} {} {} {} {:?} {:?}", r.id, q.stan, q.batch, q.reason, q.auth_code, q.money)

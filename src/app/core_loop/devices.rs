@@ -20,6 +20,7 @@ impl Core {
         let event = match event {
             SerialEvent::Opened { path } => {
                 tracing::info!(POS_COMPONENT = "reader", "serial line {} is open", path.display());
+                self.reader_port = Some(path);
                 ReaderEvent::Opened
             }
             SerialEvent::Received(bytes) => ReaderEvent::Received(bytes),
@@ -128,9 +129,16 @@ impl Core {
                 tracing::info!(POS_COMPONENT = "reader", "card reader {model}, firmware {firmware}");
                 self.tell_engine(now, Event::DeviceIdentified { device: Device::Reader, model, firmware });
             }
-            // No reset line and no power switch are wired yet: reopening the port is the strongest measure.
-            ReaderOutput::PulseReset | ReaderOutput::PowerCycle => self.hand_to_reader(SerialCommand::Reopen),
-            ReaderOutput::PresentAgain(failure) => self.tell_engine(now, Event::CardFailed(failure)),
+            ReaderOutput::PulseReset => self.pulse_reset(),
+            ReaderOutput::PowerCycle => self.switch_power(),
+            ReaderOutput::PresentAgain(failure) => {
+                tracing::info!(
+                    POS_COMPONENT = "reader",
+                    POS_STATE = failure.as_str(),
+                    "card to be tried again: {failure}"
+                );
+                self.tell_engine(now, Event::CardFailed(failure));
+            }
             ReaderOutput::RemoveCard => {
                 tracing::info!(POS_COMPONENT = "reader", "the card that could not be used has to go first");
             }
@@ -143,7 +151,7 @@ impl Core {
     }
 
     /// A full queue means that the serial driver hangs; the reader machine's own deadlines notice.
-    fn hand_to_reader(&self, command: SerialCommand) {
+    pub(super) fn hand_to_reader(&self, command: SerialCommand) {
         if self.wires.serial.try_send(command).is_err() {
             tracing::warn!(POS_COMPONENT = "reader", POS_CAUSE = "H02", "the serial driver takes no commands");
         }
@@ -181,7 +189,7 @@ impl Core {
             KeypadOutput::Cancelled if typing_key => return self.component_entry_ended(now),
             KeypadOutput::TimedOut if typing_key => return self.component_entry_ended(now),
             KeypadOutput::Failed(_) if typing_key => return self.component_entry_ended(now),
-            KeypadOutput::Cancelled => Event::EntryCancelled,
+            KeypadOutput::Cancelled | KeypadOutput::CancelPressed => Event::EntryCancelled,
             KeypadOutput::TimedOut => Event::EntryTimedOut,
             KeypadOutput::Failed(cause) => Event::EntryFailed(cause),
         };

@@ -1,8 +1,10 @@
 //! Requests from the bus on their way in, the engine's actions on their way out.
 
-use super::Core;
+use super::{Core, books};
 use crate::app::password;
 use crate::bus::Request;
+use crate::domain::cause::Cause;
+use crate::domain::ids::TransactionId;
 use crate::domain::prompt::Prompt;
 use crate::domain::secret::SecretBytes;
 use crate::domain::time::Now;
@@ -24,8 +26,19 @@ impl Core {
         let answered = match command {
             Command::List(filter) => {
                 let listed = self.teller.store().list(&filter);
-                Ok(listed.map(Reply::List).map_err(|e| Refusal::new(RefusalKind::Internal, e.to_string())))
+                Ok(listed.map(Reply::List).map_err(|e| books::refusal(&e)))
             }
+            Command::ListQueue(filter) => {
+                let listed = self.teller.store().list_queue(&filter);
+                Ok(listed.map(Reply::List).map_err(|e| books::refusal(&e)))
+            }
+            Command::ExportJournal { after, limit } => {
+                let rows = self.teller.store().export_journal(after, limit);
+                Ok(rows.map(Reply::Journal).map_err(|e| books::refusal(&e)))
+            }
+            Command::DenyCard { pan, note } => Ok(self.deny_card(now, &pan, &note)),
+            Command::VerifyJournal => return self.check_journal(reply),
+            Command::Backup { passphrase, to } => return self.back_up(passphrase, to, reply),
             Command::LoadKeyComponent { index, custodian, component } => {
                 Ok(self.load_component(now, index, &custodian, &component))
             }
@@ -44,6 +57,9 @@ impl Core {
                         return drop(reply.send(Err(refusal)));
                     }
                 };
+                if matches!(command, Command::Start { .. }) {
+                    self.check_clock(now);
+                }
                 let id = CommandId(self.next_command);
                 self.next_command = self.next_command.saturating_add(1);
                 self.replies.insert(id, reply);
@@ -89,6 +105,7 @@ impl Core {
             }
             Action::StopPolling => self.reader.handle(now.mono, ReaderEvent::StopTap),
             Action::ResetReader => self.reader.handle(now.mono, ReaderEvent::ResetAsked),
+            Action::PowerCycleReader => self.reader.handle(now.mono, ReaderEvent::PowerCycleAsked),
             Action::AskConfirmation(_) => self.start_entry(now, Entry::ConfirmAmount),
             Action::AskPin { pan } => match self.host.pin_cipher(&pan) {
                 Some(cipher) => self.start_entry(now, Entry::Pin { cipher, min: 4, max: 12, bypass: false }),
@@ -139,60 +156,56 @@ impl Core {
     }
 
     fn tell(&mut self, signal: Signal) {
-        log(&signal, self.code_of(&signal).as_deref());
+        self.log(&signal);
         self.signals.push(signal);
     }
 
-    fn code_of(&self, signal: &Signal) -> Option<String> {
-        let id = match signal {
-            Signal::TerminalStateChanged { .. } | Signal::QueueProgress { .. } => return None,
-            Signal::TransactionStateChanged { id, .. }
-            | Signal::PromptChanged { id, .. }
-            | Signal::ForwardingChanged { id, .. }
-            | Signal::TransactionFinished { id, .. } => *id,
-        };
-        self.teller.engine().code_of(id).or_else(|| Some(format!("#{id}")))
+    /// One line a change of state.
+    fn log(&self, signal: &Signal) {
+        match signal {
+            Signal::TerminalStateChanged { old, new, cause } => {
+                tracing::info!(
+                    POS_COMPONENT = "terminal",
+                    POS_STATE = new.as_str(),
+                    POS_CAUSE = cause.map(Cause::as_str),
+                    "terminal: {old} -> {new}"
+                );
+            }
+            Signal::TransactionStateChanged { id, old, new, .. } => {
+                tracing::info!(
+                    POS_COMPONENT = "transaction",
+                    POS_TXN = self.name_of(*id),
+                    POS_STATE = new.as_str(),
+                    "payment: {old} -> {new}"
+                );
+            }
+            Signal::TransactionFinished { id, outcome, .. } => {
+                let payment = self.teller.engine().payment(*id);
+                tracing::info!(
+                    POS_COMPONENT = "transaction",
+                    POS_TXN = self.name_of(*id),
+                    POS_STATE = outcome.as_str(),
+                    POS_CAUSE = payment.and_then(|p| p.cause).map(Cause::as_str),
+                    POS_EVIDENCE = payment.map(|p| p.evidence.as_str()).filter(|seen| !seen.is_empty()),
+                    "payment finished: {outcome}"
+                );
+            }
+            Signal::ForwardingChanged { id, forwarding, cause, .. } => {
+                tracing::info!(
+                    POS_COMPONENT = "queue",
+                    POS_TXN = self.name_of(*id),
+                    POS_STATE = forwarding.as_str(),
+                    POS_CAUSE = cause.map(Cause::as_str),
+                    "payment accepted offline: {forwarding}"
+                );
+            }
+            Signal::PromptChanged { .. } | Signal::QueueProgress { .. } => {}
+        }
     }
-}
 
-/// One line a change of state.
-fn log(signal: &Signal, code: Option<&str>) {
-    match signal {
-        Signal::TerminalStateChanged { old, new, cause } => {
-            let cause = cause.map(crate::domain::cause::Cause::as_str);
-            tracing::info!(
-                POS_COMPONENT = "terminal",
-                POS_STATE = new.as_str(),
-                POS_CAUSE = cause,
-                "terminal: {old} -> {new}"
-            );
-        }
-        Signal::TransactionStateChanged { old, new, .. } => {
-            tracing::info!(
-                POS_COMPONENT = "transaction",
-                POS_TXN = code,
-                POS_STATE = new.as_str(),
-                "payment: {old} -> {new}"
-            );
-        }
-        Signal::TransactionFinished { outcome, .. } => {
-            tracing::info!(
-                POS_COMPONENT = "transaction",
-                POS_TXN = code,
-                POS_STATE = outcome.as_str(),
-                "payment finished: {outcome}"
-            );
-        }
-        Signal::ForwardingChanged { forwarding, cause, .. } => {
-            let cause = cause.map(crate::domain::cause::Cause::as_str);
-            tracing::info!(
-                POS_COMPONENT = "queue",
-                POS_TXN = code,
-                POS_STATE = forwarding.as_str(),
-                POS_CAUSE = cause,
-                "payment accepted offline: {forwarding}"
-            );
-        }
-        Signal::PromptChanged { .. } | Signal::QueueProgress { .. } => {}
+    /// A payment's code, or its number before it has one.
+    fn name_of(&self, id: TransactionId) -> String {
+        let code = self.teller.engine().payment(id).and_then(|payment| payment.code.as_ref());
+        code.map_or_else(|| format!("#{id}"), ToString::to_string)
     }
 }

@@ -1,12 +1,17 @@
 //! The command line of `posctl`. Secrets have no place here: they come from the terminal or a file descriptor.
 
+mod queue;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::app::config::DEFAULT_PATH;
+use crate::domain::offline::OfflineMode;
 use crate::domain::outcome::{Outcome, Role};
+
+pub use queue::{JournalCommand, Note, Occasion, QueueCommand, QueueListArguments};
 
 /// What `posctl` is asked to do.
 #[derive(Debug, Parser)]
@@ -20,7 +25,7 @@ pub struct Cli {
     /// D-Bus to use: system, session, or an address such as unix:path=/run/bus
     #[arg(long, global = true, value_name = "ADDRESS", default_value = "system")]
     pub bus: String,
-    /// Print JSON: one object, or one object a line for sale and watch
+    /// Print JSON: one object, or one object a line for sale, watch and exports
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.
@@ -54,6 +59,20 @@ pub enum Command {
     /// One payment
     #[command(subcommand)]
     Transaction(TransactionCommand),
+    /// What the acquirer does not have yet: payments accepted offline, and open reversals
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// The journal of everything that was decided
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Write a copy of everything that must survive, sealed under a passphrase that is asked for twice
+    Backup {
+        /// Into this file, which must not exist yet
+        file: PathBuf,
+        /// Read the passphrase (12 to 128 bytes) as one line from this open file descriptor instead of the terminal
+        #[arg(long, value_name = "N")]
+        passphrase_fd: Option<u16>,
+    },
     /// The terminal master key, entered as two components by two people
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -143,6 +162,9 @@ pub struct SaleArguments {
     /// Do not let the customer confirm the amount
     #[arg(long)]
     pub no_confirm: bool,
+    /// Whether it may be accepted without the acquirer: online-only, prefer-online, offline-only
+    #[arg(long, value_parser = mode, default_value = "online-only")]
+    pub mode: OfflineMode,
 }
 
 impl SaleArguments {
@@ -211,8 +233,10 @@ pub enum KeysCommand {
 /// `posctl reader …`
 #[derive(Debug, Subcommand)]
 pub enum ReaderCommand {
-    /// Reopen the card reader and bring it up anew
+    /// Reset the card reader, or reopen it where no reset line is configured, and bring it up anew
     Reset,
+    /// Switch the card reader's power off and on, where that is configured
+    PowerCycle,
 }
 
 /// `posctl config …`
@@ -237,6 +261,10 @@ fn role(text: &str) -> Result<Role, String> {
 
 fn outcome(text: &str) -> Result<Outcome, String> {
     Outcome::from_word(text).ok_or_else(|| list("an outcome", Outcome::ALL.iter().map(|o| o.as_str())))
+}
+
+fn mode(text: &str) -> Result<OfflineMode, String> {
+    OfflineMode::from_word(text).ok_or_else(|| list("a mode", OfflineMode::ALL.iter().map(|m| m.as_str())))
 }
 
 fn list<'a>(what: &str, words: impl Iterator<Item = &'a str>) -> String {

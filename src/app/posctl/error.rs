@@ -1,5 +1,6 @@
 //! Everything that can go wrong for `posctl`, as a name, a sentence and what to do, in both languages.
 
+use crate::app::posctl::guard::Unsent;
 use crate::app::posctl::text::pick;
 use crate::bus::client::ClientError;
 use crate::domain::amount::Currency;
@@ -24,6 +25,8 @@ pub enum Fault {
     },
     /// The secret could not be read.
     Secret(SecretFault),
+    /// A card number in a text for the record.
+    CardNumberInNote,
     /// Entry at the keypad did not come to a good end.
     KeypadEntry,
     /// Something of the machine itself.
@@ -35,6 +38,15 @@ pub enum Fault {
     },
     /// The configuration is wrong.
     Config(Vec<String>),
+    /// Something is unsent, so this must not happen.
+    Unsent(Box<Unsent>),
+    /// The journal is not whole.
+    JournalBroken {
+        /// The first bad row.
+        row: u64,
+        /// What is wrong with it.
+        what: String,
+    },
 }
 
 /// Why there is no secret.
@@ -52,6 +64,10 @@ pub enum SecretFault {
     TooLong,
     /// Not 32 hex digits.
     NotAComponent,
+    /// Too short or too long for a backup.
+    NotAPassphrase,
+    /// Not 8 to 19 digits.
+    NotACardNumber,
     /// The file descriptor is not open, or gives nothing.
     Descriptor,
 }
@@ -79,10 +95,12 @@ impl Fault {
                 ClientError::TimedOut => "TimedOut",
                 ClientError::Broken(_) => "Broken",
             },
-            Self::Amount { .. } | Self::Currency { .. } | Self::Secret(_) => "InvalidArgument",
+            Self::Amount { .. } | Self::Currency { .. } | Self::Secret(_) | Self::CardNumberInNote => "InvalidArgument",
             Self::KeypadEntry => "KeypadEntry",
             Self::Machine { .. } => "Machine",
             Self::Config(_) => "Config",
+            Self::Unsent(_) => "Unsent",
+            Self::JournalBroken { .. } => "JournalBroken",
         }
     }
 
@@ -99,6 +117,9 @@ impl Fault {
                 format!("\"{given}\" is not a currency that is known here"),
             ),
             Self::Secret(fault) => secret_sentence(*fault, language).to_owned(),
+            Self::CardNumberInNote => {
+                pick(language, "说明中有卡号".to_owned(), "a card number stands in the note".to_owned())
+            }
             Self::KeypadEntry => pick(
                 language,
                 "键盘输入未完成".to_owned(),
@@ -106,6 +127,12 @@ impl Fault {
             ),
             Self::Machine { doing, source } => format!("{doing}: {source}"),
             Self::Config(complaints) => complaints.join("\n"),
+            Self::Unsent(unsent) => unsent.sentence(language),
+            Self::JournalBroken { row, what } => pick(
+                language,
+                format!("流水日志第 {row} 行有问题：{what}"),
+                format!("row {row} of the journal: {what}"),
+            ),
         }
     }
 
@@ -116,10 +143,18 @@ impl Fault {
             Self::Amount { currency, .. } => return amount_remedy(*currency, language),
             Self::Currency { .. } => ("请写 ISO 4217 代码，例如 CNY", "write an ISO 4217 code such as CNY"),
             Self::Secret(fault) => secret_remedy(*fault),
+            Self::CardNumberInNote => {
+                ("请不要写卡号；交易码已足够", "leave it out; the transaction code says which payment it is")
+            }
             Self::KeypadEntry => {
                 ("请重试；密码错误或超时会结束输入", "try again; a wrong password or a time-out ends the entry")
             }
             Self::Machine { .. } => ("请检查路径和权限", "check the path and its permissions"),
+            Self::Unsent(unsent) => return unsent.remedy(language),
+            Self::JournalBroken { .. } => (
+                "请勿删除任何文件；用 posctl journal export 保存，联系技术支持",
+                "delete nothing; keep it with posctl journal export, and call your support",
+            ),
             Self::Config(_) => ("请按提示修改，然后重新检查", "correct these and check again"),
         };
         pick(language, zh, en).to_owned()
@@ -219,6 +254,8 @@ fn secret_sentence(fault: SecretFault, language: Language) -> &'static str {
         SecretFault::Empty => ("没有输入内容", "nothing was entered"),
         SecretFault::TooLong => ("输入太长", "the entry is too long"),
         SecretFault::NotAComponent => ("密钥分量必须是 32 位十六进制数", "a component has 32 hex digits"),
+        SecretFault::NotAPassphrase => ("备份口令必须是 12 至 128 字节", "a backup's passphrase has 12 to 128 bytes"),
+        SecretFault::NotACardNumber => ("卡号必须是 8 至 19 位数字", "a card number has 8 to 19 digits"),
         SecretFault::Descriptor => ("无法从文件描述符读取", "nothing can be read from the file descriptor"),
     };
     pick(language, zh, en)
@@ -227,12 +264,14 @@ fn secret_sentence(fault: SecretFault, language: Language) -> &'static str {
 fn secret_remedy(fault: SecretFault) -> (&'static str, &'static str) {
     match fault {
         SecretFault::NoTerminal => (
-            "请在终端上运行，或用 --password-fd / --component-fd",
-            "run it on a terminal, or use --password-fd or --component-fd",
+            "请在终端上运行，或用以 -fd 结尾的选项（见 --help）",
+            "run it on a terminal, or use the option that ends in -fd (see --help)",
         ),
         SecretFault::Differ | SecretFault::GivenUp | SecretFault::Empty => ("请重新输入", "try again"),
         SecretFault::TooLong => ("最多 256 字节", "256 bytes at most"),
         SecretFault::NotAComponent => ("请对照密钥函逐位核对", "compare it with the sheet, digit by digit"),
+        SecretFault::NotAPassphrase => ("请用一句容易记住的话", "take a sentence that you can remember"),
+        SecretFault::NotACardNumber => ("请对照卡面重新输入", "read it again from the card"),
         SecretFault::Descriptor => (
             "请传入已打开的描述符，例如 --password-fd 0 并把一行送到标准输入",
             "pass an open one, e.g. 0 with one line on standard input, within a minute",

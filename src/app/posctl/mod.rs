@@ -6,17 +6,23 @@
 mod cause;
 mod ceremony;
 pub mod cli;
+mod csv;
 mod diagnose;
-mod error;
+pub(super) mod error;
+mod guard;
+mod journal;
 mod money;
 mod output;
 pub mod pages;
+mod queue;
+mod refusal;
 mod sale;
-mod secret;
+pub(super) mod secret;
 mod status;
-mod text;
+pub(super) mod text;
 mod transactions;
 mod watch;
+mod ways;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -104,7 +110,11 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         Command::Config(ConfigCommand::Check { config }) => return check(config, voice),
         _ => {}
     }
-    let client = Client::connect(&BusAddress::from_argument(&cli.bus)).await?;
+    let address = BusAddress::from_argument(&cli.bus);
+    let client = match cli.command {
+        Command::Journal(_) | Command::Backup { .. } => Client::connect_patiently(&address).await?,
+        _ => Client::connect(&address).await?,
+    };
     match &cli.command {
         Command::Status => status::show(&client, voice).await?,
         Command::SignIn => {
@@ -122,11 +132,20 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         Command::Watch => watch::watch(&client, voice).await?,
         Command::Transactions(arguments) => transactions::list(&client, arguments, voice).await?,
         Command::Transaction(TransactionCommand::Show { key }) => transactions::show(&client, key, voice).await?,
+        Command::Queue(command) => return queue::obey(&client, command, voice).await,
+        Command::Journal(command) => journal::obey(&client, *command, voice).await?,
+        Command::Backup { file, passphrase_fd } => journal::back_up(&client, file, *passphrase_fd, voice).await?,
         Command::Keys(command) => ceremony::keys(&client, command, voice).await?,
         Command::Reader(ReaderCommand::Reset) => {
             client.reset_reader().await?;
             voice.tell(&json!({"reset": true}), || {
                 voice.pick("读卡器正在重启", "the card reader is being brought up anew").to_owned()
+            });
+        }
+        Command::Reader(ReaderCommand::PowerCycle) => {
+            client.power_cycle_reader().await?;
+            voice.tell(&json!({"power-cycle": true}), || {
+                voice.pick("读卡器正在断电重启", "the card reader is being switched off and on").to_owned()
             });
         }
         Command::Diagnose => diagnose::run(&client, voice).await?,

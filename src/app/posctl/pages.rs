@@ -30,8 +30,9 @@ fn write_pages(command: Command, section: &str, directory: &Path, written: &mut 
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let path = directory.join(format!("{name}.{section}"));
     let mut page = Vec::new();
-    // The page's title is the full name; the command's own is only its last word.
-    clap_mangen::Man::new(command).title(name.to_uppercase()).section(section).render(&mut page)?;
+    // Title and foot name the whole program; the command's own name is only its last word.
+    let program = concat!("smartposd ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command).title(name.to_uppercase()).section(section).source(program).render(&mut page)?;
     std::fs::write(&path, page)?;
     written.push(path);
     for child in children {

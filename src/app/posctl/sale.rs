@@ -15,6 +15,7 @@ use crate::app::posctl::cli::SaleArguments;
 use crate::app::posctl::error::Fault;
 use crate::app::posctl::money;
 use crate::app::posctl::output::{LiveLine, Voice, number, text};
+use crate::app::posctl::refusal;
 use crate::app::posctl::text as words;
 use crate::bus::client::{Client, ClientError, Event, Events, Row, SaleOrder};
 
@@ -54,6 +55,7 @@ pub async fn make(client: &Client, arguments: &SaleArguments, voice: Voice) -> R
         currency: sum.currency.alpha().to_owned(),
         confirm: arguments.confirmation(),
         reference: arguments.reference.clone(),
+        mode: Some(arguments.mode.as_str().to_owned()),
     };
     let machine = |source| Fault::Machine { doing: "SIGINT".to_owned(), source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(machine)?;
@@ -142,6 +144,8 @@ impl Follower<'_> {
             Event::State { .. }
             | Event::Prompt { .. }
             | Event::Finished { .. }
+            | Event::Forwarding { .. }
+            | Event::Progress { .. }
             | Event::Terminal { .. }
             | Event::Properties { .. }
             | Event::Daemon(true) => None,
@@ -245,6 +249,18 @@ fn ending(result: &Row, outcome: &str, voice: Voice) -> String {
         let (what, remedy) = crate::app::posctl::cause::explain(cause, voice.language);
         lines.push(format!("{what}\n{}{remedy}", voice.pick("怎么办：", "What to do: ")));
     }
+    if let Some((what, remedy)) = refusal::explain_evidence(text(result, "evidence"), voice.language) {
+        let why = voice.pick("不能脱机受理：", "cannot be accepted offline: ");
+        lines.push(format!("{why}{what}\n{}{remedy}", voice.pick("怎么办：", "What to do: ")));
+    }
+    if outcome == "approved-offline" {
+        let warning = voice.pick(
+            "已脱机受理，收单机构尚未确认：在确认之前风险由商户承担。查看：posctl queue list",
+            "accepted offline, the acquirer does not have it yet: until it has, the merchant carries the risk. \
+             See posctl queue list",
+        );
+        lines.push(warning.to_owned());
+    }
     if outcome == "unknown" {
         let warning = voice.pick(
             "结果未知，正在冲正：顾客不会被扣款两次。冲正完成前请勿再次收款。",
@@ -286,6 +302,22 @@ mod tests {
         let said = ending(&result("unknown"), "unknown", Voice { language: Language::En, json: false });
         assert!(said.contains("reversal is under way"), "{said}");
         assert!(said.lines().last().unwrap().starts_with("unknown"));
+    }
+
+    #[test]
+    fn a_payment_accepted_offline_says_who_carries_the_risk() {
+        let said =
+            ending(&result("approved-offline"), "approved-offline", Voice { language: Language::En, json: false });
+        assert!(said.contains("merchant carries the risk"), "{said}");
+        assert!(said.lines().last().unwrap().starts_with("approved-offline"));
+    }
+
+    #[test]
+    fn a_rule_in_the_way_is_explained() {
+        let mut row = result("cancelled");
+        row.insert("evidence".to_owned(), Value::from("offline-sum: no room"));
+        let said = ending(&row, "cancelled", Voice { language: Language::En, json: false });
+        assert!(said.contains("cannot be accepted offline") && said.contains("posctl queue drain"), "{said}");
     }
 
     #[test]

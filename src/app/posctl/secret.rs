@@ -1,4 +1,4 @@
-//! Passwords and key components: from the terminal without echo, or from a file descriptor; handed on as a pipe.
+//! Passwords, key components, passphrases, card numbers: from the terminal without echo, or from a file descriptor; handed on as a pipe.
 //!
 //! Owns: the terminal's settings while a secret is typed. Must not know: what the secret opens. Nothing typed here is
 //! ever printed, and every copy is wiped.
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::app::posctl::error::{Fault, SecretFault};
 use crate::app::posctl::text::pick;
 use crate::domain::prompt::Language;
+use crate::domain::secret::SecretBytes;
 
 /// The daemon takes no more either.
 const LONGEST: usize = 256;
@@ -31,6 +32,10 @@ pub enum Wanted {
     NewPassword,
     /// A component of the master key, typed twice.
     Component,
+    /// The passphrase of a backup, typed twice.
+    Passphrase,
+    /// A card number, typed twice.
+    CardNumber,
 }
 
 /// The secret, checked for form, as the read end of a pipe.
@@ -42,10 +47,31 @@ pub fn obtain(wanted: Wanted, descriptor: Option<u16>, language: Language) -> Re
     if secret.is_empty() {
         return Err(SecretFault::Empty.into());
     }
-    if wanted == Wanted::Component && !is_component(&secret) {
-        return Err(SecretFault::NotAComponent.into());
-    }
+    fits(wanted, &secret)?;
     into_pipe(&secret).map_err(|error| Fault::Machine { doing: "pipe".to_owned(), source: error.into() })
+}
+
+/// The passphrase of a backup that is there: typed once, since it is tried at once.
+pub fn passphrase(descriptor: Option<u16>, language: Language) -> Result<SecretBytes, Fault> {
+    let mut secret = match descriptor {
+        Some(number) => line_of(number)?,
+        None => {
+            let terminal = terminal()?;
+            ask(&terminal, pick(language, "备份口令：", "Passphrase of the backup: "))?
+        }
+    };
+    Ok(SecretBytes::new(std::mem::take(&mut *secret)))
+}
+
+/// Whether it has the form of what is asked for.
+fn fits(wanted: Wanted, secret: &[u8]) -> Result<(), SecretFault> {
+    match wanted {
+        Wanted::Component if !is_component(secret) => Err(SecretFault::NotAComponent),
+        Wanted::Passphrase if !(12..=128).contains(&secret.len()) => Err(SecretFault::NotAPassphrase),
+        Wanted::CardNumber if !is_card_number(secret) => Err(SecretFault::NotACardNumber),
+        // The daemon judges passwords.
+        Wanted::Password | Wanted::NewPassword | Wanted::Component | Wanted::Passphrase | Wanted::CardNumber => Ok(()),
+    }
 }
 
 fn into_pipe(secret: &[u8]) -> nix::Result<OwnedFd> {
@@ -63,6 +89,12 @@ fn into_pipe(secret: &[u8]) -> nix::Result<OwnedFd> {
 fn is_component(secret: &[u8]) -> bool {
     let digits = secret.iter().filter(|b| **b != b' ');
     digits.clone().count() == 32 && digits.clone().all(u8::is_ascii_hexdigit)
+}
+
+/// 8 to 19 digits, in groups as on the card if one likes.
+fn is_card_number(secret: &[u8]) -> bool {
+    let digits = secret.iter().filter(|b| **b != b' ');
+    (8..=19).contains(&digits.clone().count()) && digits.clone().all(u8::is_ascii_digit)
 }
 
 /// The first line behind the descriptor.
@@ -104,10 +136,12 @@ fn next_byte(file: &mut File) -> Result<Option<u8>, SecretFault> {
 }
 
 fn typed(wanted: Wanted, language: Language) -> Result<Zeroizing<Vec<u8>>, SecretFault> {
-    let terminal = File::options().read(true).write(true).open("/dev/tty").map_err(|_| SecretFault::NoTerminal)?;
+    let terminal = terminal()?;
     let (zh, en) = match wanted {
         Wanted::Password => ("操作员密码：", "Operator password: "),
         Wanted::NewPassword => ("新密码（6 至 32 个字符）：", "New password (6 to 32 characters): "),
+        Wanted::Passphrase => ("备份口令（12 至 128 字节）：", "Passphrase of the backup (12 to 128 bytes): "),
+        Wanted::CardNumber => ("卡号（8 至 19 位）：", "Card number (8 to 19 digits): "),
         Wanted::Component => ("密钥分量（32 位十六进制数）：", "Key component (32 hex digits): "),
     };
     let first = ask(&terminal, pick(language, zh, en))?;
@@ -116,6 +150,10 @@ fn typed(wanted: Wanted, language: Language) -> Result<Zeroizing<Vec<u8>>, Secre
     }
     let second = ask(&terminal, pick(language, "再输入一次：", "Once more: "))?;
     if *first == *second { Ok(first) } else { Err(SecretFault::Differ) }
+}
+
+fn terminal() -> Result<File, SecretFault> {
+    File::options().read(true).write(true).open("/dev/tty").map_err(|_| SecretFault::NoTerminal)
 }
 
 fn ask(terminal: &File, prompt: &str) -> Result<Zeroizing<Vec<u8>>, SecretFault> {
@@ -196,6 +234,15 @@ mod tests {
         assert!(is_component(b"0123 4567 89ab cdef FEDC BA98 7654 3210"));
         assert!(!is_component(b"0123456789abcdefFEDCBA987654321"));
         assert!(!is_component(b"0123456789abcdefFEDCBA987654321g"));
+    }
+
+    #[test]
+    fn a_card_number_and_a_passphrase_are_checked_for_form_before_they_leave() {
+        assert_eq!(fits(Wanted::CardNumber, b"6200 0000 0000 0000 018"), Ok(()));
+        assert_eq!(fits(Wanted::CardNumber, b"6200-0000"), Err(SecretFault::NotACardNumber));
+        assert_eq!(fits(Wanted::CardNumber, b"62000000000000000189"), Err(SecretFault::NotACardNumber));
+        assert_eq!(fits(Wanted::Passphrase, b"eleven byte"), Err(SecretFault::NotAPassphrase));
+        assert_eq!(fits(Wanted::Passphrase, b"twelve bytes"), Ok(()));
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `posctl status`: a calm overview. First what is, then what works, then what to do about what does not.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::app::posctl::cause::explain;
 use crate::app::posctl::error::Fault;
-use crate::app::posctl::money;
 use crate::app::posctl::output::{Voice, number, snake_keys, text, truth};
 use crate::app::posctl::text as words;
 use crate::app::posctl::transactions::time;
+use crate::app::posctl::ways;
 use crate::bus::client::{Client, Row};
 
 /// Everything the overview needs, read at once.
@@ -15,18 +15,26 @@ struct Overview {
     manager: Row,
     terminal: Row,
     keys: Row,
+    queue: Row,
     reader: Row,
     keypad: Row,
 }
 
 /// Shows the overview.
 pub async fn show(client: &Client, voice: Voice) -> Result<(), Fault> {
-    let (manager, terminal, keys, reader, keypad) =
-        tokio::try_join!(client.manager(), client.terminal(), client.keys(), client.reader(), client.keypad())?;
+    let (manager, terminal, keys, queue, reader, keypad) = tokio::try_join!(
+        client.manager(),
+        client.terminal(),
+        client.keys(),
+        client.queue(),
+        client.reader(),
+        client.keypad()
+    )?;
     let overview = Overview {
         manager: snake_keys(&manager),
         terminal: snake_keys(&terminal),
         keys: snake_keys(&keys),
+        queue: snake_keys(&queue),
         reader: snake_keys(&reader),
         keypad: snake_keys(&keypad),
     };
@@ -43,6 +51,7 @@ impl Overview {
             "keypad": self.keypad,
             "capabilities": of_manager("capabilities"),
             "keys": self.keys,
+            "queue": self.queue,
             "health": of_manager("health"),
             "components": of_manager("components"),
             "version": of_manager("version"),
@@ -53,9 +62,14 @@ impl Overview {
     fn lines(&self, voice: Voice) -> Vec<String> {
         let state = text(&self.terminal, "state");
         let mut lines = vec![format!("{state}: {}", words::terminal_state(state, voice.language))];
+        let owner = text(&self.terminal, "active_owner");
+        if !owner.is_empty() {
+            lines.push(format!("  {}{owner}", voice.pick("使用者：", "in use by ")));
+        }
         lines.extend(self.trouble(voice));
         lines.push(String::new());
         lines.extend(self.capabilities(voice));
+        lines.extend(ways::queue(&self.queue, voice));
         lines.push(String::new());
         lines.push(self.identity(voice));
         for (name, device) in [("reader", &self.reader), ("keypad", &self.keypad)] {
@@ -100,9 +114,7 @@ impl Overview {
 
     fn capabilities(&self, voice: Voice) -> Vec<String> {
         let Some(Value::Object(all)) = self.manager.get("capabilities") else { return Vec::new() };
-        let mut rows: Vec<_> = all.iter().filter_map(|(name, of)| Some((name, of.as_object()?))).collect();
-        rows.sort_by_key(|(_, of)| !truth(of, "available"));
-        rows.into_iter().flat_map(|(name, of)| capability_lines(name, of, voice)).collect()
+        ways::capabilities(all, voice)
     }
 
     fn identity(&self, voice: Voice) -> String {
@@ -117,32 +129,6 @@ impl Overview {
             format!("terminal {terminal}, merchant {merchant}, batch {batch:06}, operator {operator}"),
         )
     }
-}
-
-fn capability_lines(name: &str, of: &Map<String, Value>, voice: Voice) -> Vec<String> {
-    let title = words::capability(name, voice.language);
-    if truth(of, "available") {
-        let limit = match of.get("amount-left").and_then(Value::as_u64) {
-            Some(left) => {
-                let left = money::show(left, "CNY");
-                voice.pick(format!("可用，最多 {left}"), format!("works, up to {left}"))
-            }
-            None => voice.pick("可用，不限额".to_owned(), "works, without a limit of its own".to_owned()),
-        };
-        return vec![format!("+ {title}: {limit}")];
-    }
-    let mut lines = vec![format!("- {title}: {}", voice.pick("不可用", "not now"))];
-    let cause = text(of, "cause");
-    if !cause.is_empty() {
-        let (what, remedy) = explain(cause, voice.language);
-        lines.push(format!("    {what}"));
-        lines.push(format!("    {}{remedy}", voice.pick("怎么办：", "What to do: ")));
-    }
-    let until = number(of, "until");
-    if until > 0 {
-        lines.push(format!("    {}{}", voice.pick("预计恢复：", "expected back at "), time(until)));
-    }
-    lines
 }
 
 fn device_lines(name: &str, device: &Row, voice: Voice) -> Vec<String> {

@@ -37,9 +37,34 @@ pub fn transaction_state(word: &str, language: Language) -> &str {
         "awaiting-card" => ("等待挥卡", "waiting for a card"),
         "awaiting-pin" => ("等待输入密码", "waiting for the PIN"),
         "connecting" => ("正在连接收单主机", "reaching the acquirer"),
+        "storing" => ("正在脱机保存", "being stored offline"),
         "authorising" => ("请求已发出，等待应答", "request sent, waiting for the answer"),
         "reversing" => ("正在冲正", "reversal under way"),
         "finished" => ("已结束", "finished"),
+        _ => (word, word),
+    };
+    pick(language, zh, en)
+}
+
+/// Where a payment accepted offline stands on its way to the acquirer, for a person.
+pub fn forwarding(word: &str, language: Language) -> &str {
+    let (zh, en) = match word {
+        "waiting" => ("等待上送", "waiting to be sent"),
+        "in-flight" => ("正在上送", "being sent"),
+        "accepted" => ("收单机构已接受", "the acquirer has it"),
+        "held" => ("已挂起，等待处理", "held until somebody decides"),
+        "abandoned" => ("已放弃", "given up"),
+        _ => (word, word),
+    };
+    pick(language, zh, en)
+}
+
+/// Whether a payment may be accepted without the acquirer, for a person.
+pub fn mode(word: &str, language: Language) -> &str {
+    let (zh, en) = match word {
+        "online-only" => ("只联机", "online only"),
+        "prefer-online" => ("优先联机", "offline where the acquirer cannot be asked"),
+        "offline-only" => ("只脱机", "offline only"),
         _ => (word, word),
     };
     pick(language, zh, en)
@@ -93,6 +118,7 @@ pub fn component(word: &str, language: Language) -> &str {
         "reader" => ("读卡器", "card reader"),
         "keypad" => ("键盘", "keypad"),
         "keys" => ("密钥", "keys"),
+        "queue" => ("未上送", "unsent"),
         "host" => ("收单主机", "acquirer's host"),
         "manager" => ("总体", "daemon"),
         _ => (word, word),

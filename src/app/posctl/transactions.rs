@@ -82,7 +82,8 @@ async fn find(client: &Client, key: &str) -> Result<Row, Fault> {
     }
 }
 
-fn details(row: &Row, voice: Voice) -> String {
+/// Everything that is known about one.
+pub fn details(row: &Row, voice: Voice) -> String {
     let names = [
         ("code", "交易码", "code"),
         ("key", "键", "key"),
@@ -95,13 +96,15 @@ fn details(row: &Row, voice: Voice) -> String {
         ("auth-code", "授权码", "authorisation code"),
         ("response-code", "应答码", "response code"),
         ("evidence", "现象", "seen"),
+        ("attempts", "上送或冲正次数", "tries to send or reverse"),
+        ("resolution", "处理记录", "decided"),
     ];
     let mut rows = vec![
         vec![voice.pick("结果", "outcome").to_owned(), ending(row, voice)],
         vec![voice.pick("金额", "amount").to_owned(), money::show(number(row, "amount"), text(row, "currency"))],
     ];
     for (name, zh, en) in names {
-        if let Some(value) = row.get(name) {
+        if let Some(value) = row.get(name).filter(|value| value.as_u64() != Some(0)) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             rows.push(vec![voice.pick(zh, en).to_owned(), value]);
         }
@@ -120,6 +123,18 @@ fn details(row: &Row, voice: Voice) -> String {
         if number(row, name) > 0 {
             rows.push(vec![voice.pick(zh, en).to_owned(), format!("{} UTC", time(number(row, name)))]);
         }
+    }
+    let (mode, forwarding) = (text(row, "mode"), text(row, "forwarding"));
+    if !mode.is_empty() {
+        rows.push(vec![voice.pick("方式", "mode").to_owned(), words::mode(mode, voice.language).to_owned()]);
+    }
+    if !forwarding.is_empty() {
+        let standing = words::forwarding(forwarding, voice.language).to_owned();
+        rows.push(vec![voice.pick("上送", "forwarding").to_owned(), standing]);
+    }
+    if truth(row, "merchant-carries-risk") {
+        let risk = voice.pick("由商户承担，直到收单机构接受", "the merchant's, until the acquirer has accepted it");
+        rows.push(vec![voice.pick("风险", "risk").to_owned(), risk.to_owned()]);
     }
     if truth(row, "reversed") {
         rows.push(vec![voice.pick("冲正", "reversed").to_owned(), voice.pick("已完成", "yes").to_owned()]);

@@ -49,6 +49,12 @@ fn object(event: &Event) -> Value {
         Event::Prompt { path, word, zh, en } => {
             json!({"event": "prompt", "path": path, "prompt": word, "text_zh": zh, "text_en": en})
         }
+        Event::Forwarding { path, forwarding, cause } => {
+            json!({"event": "forwarding", "path": path, "forwarding": forwarding, "cause": cause})
+        }
+        Event::Progress { sent, left, held, seconds_left } => {
+            json!({"event": "progress", "sent": sent, "left": left, "held": held, "seconds_left": seconds_left})
+        }
         Event::Finished { path, outcome } => json!({"event": "finished", "path": path, "outcome": outcome}),
         Event::Properties { object, changed } => {
             json!({"event": "properties", "object": object, "changed": snake_keys(changed)})
@@ -70,6 +76,19 @@ fn line(event: &Event, voice: Voice) -> String {
             format!("{path}: {old} -> {new}: {}", words::transaction_state(new, language))
         }
         Event::Prompt { path, zh, en, .. } => format!("{path}: {}", voice.pick(zh, en)),
+        Event::Forwarding { path, forwarding, cause } => {
+            let why = if cause.is_empty() { String::new() } else { format!(" ({})", explain(cause, language).0) };
+            format!("{path}: {}{why}", words::forwarding(forwarding, language))
+        }
+        Event::Progress { sent, left, held, seconds_left } => {
+            let title = words::component("queue", language);
+            let rest =
+                seconds_left.map_or_else(String::new, |s| voice.pick(format!("，约 {s} 秒"), format!(", about {s} s")));
+            voice.pick(
+                format!("{title}：已上送 {sent}，剩余 {left}{rest}，挂起 {held}"),
+                format!("{title}: {sent} sent, {left} left{rest}, {held} held"),
+            )
+        }
         Event::Finished { path, outcome } => format!("{path}: {}", words::outcome(outcome, language)),
         Event::Properties { object, changed } => {
             let named = snake_keys(changed);
@@ -87,5 +106,31 @@ fn plain(value: &Value) -> String {
         Value::String(text) if text.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::prompt::Language;
+
+    const EN: Voice = Voice { language: Language::En, json: false };
+
+    #[test]
+    fn progress_says_how_much_is_left_and_how_long_it_may_take() {
+        let progress = |seconds_left| Event::Progress { sent: 4, left: 2, held: 1, seconds_left };
+        assert_eq!(line(&progress(Some(9)), EN), "unsent: 4 sent, 2 left, about 9 s, 1 held");
+        assert_eq!(line(&progress(None), EN), "unsent: 4 sent, 2 left, 1 held");
+        assert_eq!(object(&progress(None))["seconds_left"], Value::Null);
+        let zh = Voice { language: Language::Zh, json: false };
+        assert_eq!(line(&progress(Some(9)), zh), "未上送：已上送 4，剩余 2，约 9 秒，挂起 1");
+    }
+
+    #[test]
+    fn forwarding_says_where_it_stands_and_why() {
+        let event = Event::Forwarding { path: "/p".to_owned(), forwarding: "held".to_owned(), cause: "B01".to_owned() };
+        let said = line(&event, EN);
+        assert!(said.starts_with("/p: held until somebody decides (B01 "), "{said}");
+        assert_eq!(object(&event)["forwarding"], "held");
     }
 }

@@ -12,10 +12,10 @@ use zbus::message::{Message, Type};
 use zbus::{Connection, MatchRule, MessageStream};
 
 use crate::bus::client::Row;
-use crate::bus::client::plain::{arguments, text};
+use crate::bus::client::plain::{arguments, number, text};
 use crate::bus::names::{
-    BUS_NAME, KEYPAD_INTERFACE, KEYS_INTERFACE, MANAGER_INTERFACE, READER_INTERFACE, ROOT, TERMINAL_INTERFACE,
-    TRANSACTION_INTERFACE,
+    BUS_NAME, KEYPAD_INTERFACE, KEYS_INTERFACE, MANAGER_INTERFACE, QUEUE_INTERFACE, READER_INTERFACE, ROOT,
+    TERMINAL_INTERFACE, TRANSACTION_INTERFACE,
 };
 
 /// Signals that wait to be looked at; the bus connection pauses beyond.
@@ -60,9 +60,29 @@ pub enum Event {
         /// How it ended.
         outcome: String,
     },
+    /// `ForwardingChanged` of a payment that was accepted offline.
+    Forwarding {
+        /// Which.
+        path: String,
+        /// Where it stands on its way to the host.
+        forwarding: String,
+        /// Why it is held; "" for none.
+        cause: String,
+    },
+    /// `Progress` of the queue.
+    Progress {
+        /// Answered since this drain began.
+        sent: u64,
+        /// Still to be sent.
+        left: u64,
+        /// Held for a person.
+        held: u64,
+        /// Estimated seconds until the rest is sent.
+        seconds_left: Option<u64>,
+    },
     /// Properties changed.
     Properties {
-        /// `manager`, `terminal`, `keys`, `reader` or `keypad`.
+        /// `manager`, `terminal`, `keys`, `queue`, `reader` or `keypad`.
         object: &'static str,
         /// By D-Bus name.
         changed: Row,
@@ -158,12 +178,22 @@ fn event(interface: &str, member: &str, path: String, values: &[Value]) -> Optio
         (TRANSACTION_INTERFACE, "Prompt") => {
             Some(Event::Prompt { path, word: text(values, 0), zh: text(values, 1), en: text(values, 2) })
         }
+        (TRANSACTION_INTERFACE, "ForwardingChanged") => {
+            Some(Event::Forwarding { path, forwarding: text(values, 0), cause: text(values, 1) })
+        }
+        (QUEUE_INTERFACE, "Progress") => Some(Event::Progress {
+            sent: number(values, 0),
+            left: number(values, 1),
+            held: number(values, 2),
+            seconds_left: Some(number(values, 3)).filter(|seconds| *seconds != u64::from(u32::MAX)),
+        }),
         (TRANSACTION_INTERFACE, "Finished") => Some(Event::Finished { path, outcome: text(values, 0) }),
         ("org.freedesktop.DBus.Properties", "PropertiesChanged") => {
             let object = match text(values, 0).as_str() {
                 MANAGER_INTERFACE => "manager",
                 TERMINAL_INTERFACE => "terminal",
                 KEYS_INTERFACE => "keys",
+                QUEUE_INTERFACE => "queue",
                 READER_INTERFACE => "reader",
                 KEYPAD_INTERFACE => "keypad",
                 _ => return None,

@@ -53,6 +53,16 @@ pub(super) fn text(values: &[Value], at: usize) -> String {
     values.get(at).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+/// The number at this place; 0 if there is none.
+pub(super) fn number(values: &[Value], at: usize) -> u64 {
+    values.get(at).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Whether so many came.
+pub(super) fn arguments_are(values: &[Value], count: usize) -> Result<(), ClientError> {
+    if values.len() == count { Ok(()) } else { Err(unreadable()) }
+}
+
 fn unreadable() -> ClientError {
     ClientError::Broken("smartposd answered in another form than its contract says".to_owned())
 }

@@ -13,6 +13,8 @@ impl Mti {
     pub const FINANCIAL: Self = Self(0x0200);
     /// 0220, money that has moved already: refund, offline sale, completion.
     pub const FINANCIAL_ADVICE: Self = Self(0x0220);
+    /// 0221, the same once more: it may have arrived before.
+    pub const FINANCIAL_ADVICE_REPEAT: Self = Self(0x0221);
     /// 0320, upload of the batch's details.
     pub const BATCH_UPLOAD: Self = Self(0x0320);
     /// 0400, reversal.
@@ -43,9 +45,10 @@ impl Mti {
         self.0.to_be_bytes()
     }
 
-    /// The type of the answer to this request: 0200 is answered by 0210, 0820 by 0830.
+    /// The type of the answer to this request: 0200 is answered by 0210, 0820 by 0830, and a repeat as what it repeats,
+    /// 0221 by 0230.
     pub const fn answer(self) -> Self {
-        Self(self.0 | 0x0010)
+        Self(self.0 & !0x0001 | 0x0010)
     }
 
     /// Whether this is an answer: the tens digit is odd.
@@ -75,6 +78,14 @@ mod tests {
         assert_eq!(Mti::FINANCIAL.answer().to_string(), "0210");
         assert_eq!(Mti::MANAGEMENT.answer().to_string(), "0830");
         assert!(Mti::REVERSAL.answer().is_answer() && !Mti::REVERSAL.is_answer());
+        assert_eq!(Mti::SCRIPT_RESULT.answer().to_string(), "0630");
+    }
+
+    #[test]
+    fn a_repeat_is_answered_as_what_it_repeats() {
+        assert_eq!(Mti::FINANCIAL_ADVICE.answer().to_string(), "0230");
+        assert_eq!(Mti::FINANCIAL_ADVICE_REPEAT.answer(), Mti::FINANCIAL_ADVICE.answer());
+        assert!(!Mti::FINANCIAL_ADVICE_REPEAT.is_answer());
     }
 
     #[test]

@@ -50,6 +50,9 @@ const OK_KEYS: [KeyCode; 3] = [KeyCode::KEY_KPENTER, KeyCode::KEY_ENTER, KeyCode
 /// Letters that no key component needs: who has them is a keyboard.
 const KEYBOARD_KEYS: [KeyCode; 3] = [KeyCode::KEY_Q, KeyCode::KEY_P, KeyCode::KEY_SPACE];
 
+/// `KEY_MAX` of the kernel.
+pub const MOST_CODE: u16 = 0x2ff;
+
 /// The best fit first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
@@ -150,4 +153,10 @@ pub fn udev_property(udev: &Path, node: &Path, name: &str) -> Option<String> {
 /// The code of a key by its kernel name, such as `KEY_KPSLASH`, for the keymap in the configuration.
 pub fn key_code(name: &str) -> Option<u16> {
     KeyCode::from_str(name).ok().map(|key| key.code())
+}
+
+/// The kernel names of all keys there are.
+pub fn key_names() -> Vec<String> {
+    let names = (0..=MOST_CODE).map(|code| format!("{:?}", KeyCode::new(code)));
+    names.filter(|name| key_code(name).is_some()).collect()
 }

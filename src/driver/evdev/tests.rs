@@ -132,4 +132,6 @@ fn keys_are_known_by_their_kernel_names() {
     assert_eq!(key_code("KEY_KPSLASH"), Some(98));
     assert_eq!(key_code("KEY_OK"), Some(0x160));
     assert_eq!(key_code("kpslash"), None);
+    let names = key_names();
+    assert!(names.len() > 400 && names.iter().any(|name| name == "KEY_NUMERIC_POUND"), "{}", names.len());
 }

@@ -16,7 +16,7 @@ use crate::domain::host::{
 use crate::domain::ids::{
     AuthCode, Batch, IdempotencyKey, MerchantId, OperatorId, Rrn, Stan, TerminalId, TransactionId,
 };
-use crate::domain::offline::{OfflineLimits, OfflineMode};
+use crate::domain::offline::{Forwarding, OfflineLimits, OfflineMode};
 use crate::domain::outcome::{Outcome, TransactionKind, TransactionState};
 use crate::domain::pan::Pan;
 use crate::domain::prompt::Prompt;
@@ -57,6 +57,7 @@ pub enum Did {
     PollCard(TapRequest),
     StopPolling,
     ResetReader,
+    PowerCycleReader,
     AskConfirmation(Money),
     AskPin,
     AskOperatorNumber,
@@ -90,6 +91,7 @@ pub struct Bench {
     replies: BTreeMap<CommandId, Result<Reply, Refusal>>,
     next_command: u64,
     used: BTreeSet<Stan>,
+    forwarded: BTreeSet<(Stan, u32)>,
     told: BTreeMap<TransactionId, (TransactionState, Option<Outcome>)>,
     /// Every move of a payment that was told.
     pub moves: BTreeSet<(TransactionState, TransactionState)>,
@@ -123,6 +125,7 @@ pub fn settings() -> Settings {
         start_wait: Duration::from_secs(300),
         keys_max_age: Duration::from_secs(86_400),
         clock_tolerance: Duration::from_secs(300),
+        reader_power: false,
         reversal_ends: ["00", "12", "22", "25", "94"].map(str::to_owned).to_vec(),
         reversal_retries: 3,
         offline: OfflineLimits::default(),
@@ -164,6 +167,16 @@ pub fn card(pin_required: bool) -> Box<CardRead> {
         script_tags: SecretBytes::new(vec![0x95, 0x05]),
         pin_required,
     })
+}
+
+/// Offline payments are on, with the usual limits.
+pub fn offline_settings() -> Settings {
+    Settings { offline: OfflineLimits { enabled: true, ..OfflineLimits::default() }, ..settings() }
+}
+
+/// A card of its own that needs no PIN.
+pub fn card_of(pan: &str) -> Box<CardRead> {
+    Box::new(CardRead { pan: Pan::new(pan).unwrap(), ..*card(false) })
 }
 
 /// The acquirer's table, as far as these tests need it.
@@ -244,6 +257,7 @@ impl Bench {
             replies: BTreeMap::new(),
             next_command: 1,
             used: BTreeSet::new(),
+            forwarded: BTreeSet::new(),
             told: BTreeMap::new(),
             moves: BTreeSet::new(),
             sign_in_moves: BTreeSet::new(),
@@ -298,6 +312,12 @@ impl Bench {
         self.event(Event::HostReached);
     }
 
+    /// The connection that is being made does not come to be.
+    pub fn reach_fails(&mut self) {
+        assert_eq!(self.wire, Wire::Reaching);
+        self.fail(Cause::N05, false);
+    }
+
     pub fn reply(&mut self, answer: HostAnswer) {
         self.event(Event::HostReplied(answer));
     }
@@ -335,7 +355,9 @@ impl Bench {
         let stored = match &command {
             Command::Create(new) => self.disk.find(|v| v.owner.uid == new.caller.uid && v.key == new.key),
             Command::FindByKey { caller, key } => self.disk.find(|v| v.owner.uid == caller.uid && v.key == *key),
-            Command::FindByCode { code, .. } => self.disk.find(|v| v.code.as_ref() == Some(code)),
+            Command::FindByCode { code, .. } | Command::Hold { code, .. } | Command::Resolve { code, .. } => {
+                self.disk.find(|v| v.code.as_ref() == Some(code))
+            }
             _ => None,
         };
         self.event(Event::Asked { id, command, stored });
@@ -359,6 +381,25 @@ impl Bench {
 
     pub fn create(&mut self, uid: u32, key: &str, minor: u64) -> TransactionId {
         self.create_as(new_sale(uid, key, minor))
+    }
+
+    /// A payment that its app lets go offline.
+    pub fn create_offline(&mut self, key: &str, minor: u64, mode: OfflineMode) -> TransactionId {
+        self.create_as(NewTransaction { mode, ..new_sale(1000, key, minor) })
+    }
+
+    /// A payment accepted offline, of a card of its own.
+    pub fn accepted_offline(&mut self, key: &str, minor: u64, pan: &str) -> TransactionId {
+        let id = self.create_offline(key, minor, OfflineMode::OfflineOnly);
+        self.start(id).unwrap();
+        self.event(Event::CardRead(card_of(pan)));
+        assert_eq!(self.outcome(id), Some(Outcome::ApprovedOffline), "{}", self.view(id).evidence);
+        id
+    }
+
+    pub fn answer_upload(&mut self, code: &str) {
+        let mac = if response(code).approved() { MacCheck::Good } else { MacCheck::NotDue };
+        self.reply(HostAnswer::OfflineSale(sale_parts(code, mac, ProcessingRequest::None)));
     }
 
     pub fn create_as(&mut self, new: NewTransaction) -> TransactionId {
@@ -484,16 +525,18 @@ impl Bench {
     pub fn die_before_act(&mut self, event: Event) {
         self.engine.handle(self.now, event);
         let mut records = Vec::new();
+        let mut requests = Vec::new();
         while let Some(output) = self.engine.poll() {
             match output {
                 Output::Record(record) => records.push(record),
-                Output::Act(Action::AskHost(request)) => {
-                    self.check_request(&request, &records);
-                }
+                Output::Act(Action::AskHost(request)) => requests.push(request),
                 Output::Act(_) => {}
             }
         }
         self.disk.commit(&records);
+        for request in requests {
+            self.check_request(&request, &records);
+        }
         self.restart();
     }
 
@@ -573,6 +616,7 @@ impl Bench {
             Action::LoadQueueHead { .. } => unreachable!("answered above"),
             Action::StopPolling => Did::StopPolling,
             Action::ResetReader => Did::ResetReader,
+            Action::PowerCycleReader => Did::PowerCycleReader,
             Action::AskConfirmation(money) => Did::AskConfirmation(money),
             Action::AskPin { .. } => Did::AskPin,
             Action::AskOperatorNumber => Did::AskOperatorNumber,
@@ -622,6 +666,10 @@ impl Bench {
             HostRequest::OfflineSale { sale, repeat } => {
                 let stored = self.disk.queue.values().find(|(s, _)| s.stan == sale.stan && s.batch == sale.batch);
                 assert!(stored.is_some_and(|(s, _)| s == &**sale), "what is forwarded is on disk as it is sent");
+                let view = self.disk.payments.values().find(|(v, _)| v.stan == Some(sale.stan)).map(|(v, _)| v);
+                assert_eq!(view.and_then(|v| v.forwarding), Some(Forwarding::InFlight), "committed before it leaves");
+                let first = self.forwarded.insert((sale.stan, sale.batch.get()));
+                assert_eq!(*repeat, !first, "a repeat is known as one");
                 Asked::OfflineSale { stan: sale.stan, batch: sale.batch, repeat: *repeat }
             }
             HostRequest::ScriptReport { stan, .. } => {
@@ -675,7 +723,11 @@ impl Bench {
                 TransactionState::Finished => {
                     assert!(!open, "payment {id} is over, and its reversal stays");
                     assert!(view.outcome.is_some() && view.finished_at.is_some());
-                    assert!(view.outcome != Some(Outcome::Unknown), "payment {id} has no end");
+                    let given_up = view.resolution.is_some() && view.outcome == Some(Outcome::Unknown);
+                    assert!(given_up || view.outcome != Some(Outcome::Unknown), "payment {id} has no end");
+                    let sealed = self.disk.queue.contains_key(&id);
+                    assert_eq!(sealed, view.forwarding.is_some_and(Forwarding::unsent), "card data of {id}");
+                    assert_eq!(view.forwarding.is_some(), view.outcome == Some(Outcome::ApprovedOffline));
                     assert!(!(view.reversed && view.outcome != Some(Outcome::Cancelled)));
                 }
                 TransactionState::Created => assert!(!open),

@@ -125,6 +125,23 @@ fn the_reader_is_not_reset_under_a_card() {
 }
 
 #[test]
+fn the_readers_power_is_switched_only_where_there_is_a_switch_and_a_reader_and_no_card() {
+    let mut bench = Bench::ready();
+    assert_eq!(bench.refused(Command::PowerCycleReader), RefusalKind::WrongState);
+    let mut bench = Bench::ready_with(Settings { reader_power: true, ..settings() });
+    bench.device(Device::Reader, DeviceState::Absent, Some(Cause::H01));
+    assert_eq!(bench.refused(Command::PowerCycleReader), RefusalKind::ReaderUnavailable);
+    assert!(!bench.did.contains(&Did::PowerCycleReader));
+    // A mute one is what the switch is for.
+    bench.device(Device::Reader, DeviceState::Failed, Some(Cause::H02));
+    bench.ask(Command::PowerCycleReader).unwrap();
+    assert!(bench.did.contains(&Did::PowerCycleReader));
+    bench.device(Device::Reader, DeviceState::Ready, None);
+    bench.presenting("1");
+    assert_eq!(bench.refused(Command::PowerCycleReader), RefusalKind::Busy);
+}
+
+#[test]
 fn the_key_ceremony_and_payments_keep_out_of_each_others_way() {
     let mut bench = Bench::ready();
     assert!(bench.engine.keypad_is_free() && bench.engine.keys_may_change());

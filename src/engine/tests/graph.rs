@@ -34,6 +34,7 @@ fn payments_move_exactly_as_drawn() {
     awaiting-card → awaiting-pin
     awaiting-card → connecting
     awaiting-card → finished
+    awaiting-card → storing
     awaiting-confirmation → awaiting-card
     awaiting-confirmation → finished
     awaiting-pin → connecting
@@ -42,11 +43,13 @@ fn payments_move_exactly_as_drawn() {
     connecting → awaiting-card
     connecting → awaiting-confirmation
     connecting → finished
+    connecting → storing
     created → awaiting-card
     created → awaiting-confirmation
     created → connecting
     created → finished
     reversing → finished
+    storing → finished
     ");
 }
 

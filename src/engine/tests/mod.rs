@@ -1,11 +1,14 @@
 //! The engine on a bench: virtual time, a disk of its own, scripted devices and host. Each test is a sentence.
 
 mod bench;
+mod capability;
 mod deadlines;
 mod devices;
 mod disk;
+mod forward;
 mod graph;
 mod objects;
+mod offline;
 mod operators;
 mod random;
 mod restart;

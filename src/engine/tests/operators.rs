@@ -78,6 +78,8 @@ fn wrong_passwords_are_counted_on_disk_and_lock_an_operator_after_five() {
     }
     assert_eq!(bench.operator_in("10", false).unwrap_err().cause, Some(Cause::O02));
     assert!(bench.disk.operators[&operator("10")].locked);
+    let at_once = bench.operator_in("10", true).unwrap_err();
+    assert_eq!(at_once.cause, Some(Cause::O02), "not told to wait, which would not help");
     bench.pass(Duration::from_secs(86_399));
     assert_eq!(bench.operator_in("10", true).unwrap_err().cause, Some(Cause::O02));
     // A restart changes nothing about it.

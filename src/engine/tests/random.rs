@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use super::world::World;
+use crate::domain::offline::Forwarding;
 use crate::domain::outcome::{Outcome, TransactionState};
 
-const SEQUENCES: u64 = 2_000;
+const SEQUENCES: u64 = 3_000;
 const STEPS: u64 = 150;
 
 /// What all sequences together did.
@@ -21,6 +22,7 @@ pub struct Seen {
     outcomes: BTreeSet<Outcome>,
     reversed: usize,
     approved: usize,
+    forwarded: usize,
     /// Commands that were replied to.
     replies: u64,
 }
@@ -46,6 +48,7 @@ pub fn seen() -> &'static Seen {
             for (view, _) in world.bench.disk.payments.values() {
                 seen.outcomes.extend(view.outcome);
                 seen.reversed += usize::from(view.reversed);
+                seen.forwarded += usize::from(view.forwarding == Some(Forwarding::Accepted));
                 seen.approved += usize::from(view.outcome == Some(Outcome::Approved));
             }
         }
@@ -58,7 +61,8 @@ fn whatever_happens_in_any_order_nobody_is_charged_without_an_approval_or_approv
     let seen = seen();
     // The sequences must have come far enough for this to mean something.
     assert!(seen.approved > 1_000 && seen.reversed > 1_000, "{} {}", seen.approved, seen.reversed);
+    assert!(seen.forwarded > 1_000, "{}", seen.forwarded);
     assert!(seen.replies > 10_000, "{}", seen.replies);
     let ends: Vec<_> = seen.outcomes.iter().copied().collect();
-    assert_eq!(ends, [Outcome::Approved, Outcome::Declined, Outcome::Cancelled]);
+    assert_eq!(ends, [Outcome::Approved, Outcome::ApprovedOffline, Outcome::Declined, Outcome::Cancelled]);
 }

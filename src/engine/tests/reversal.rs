@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::bench::*;
 use crate::domain::cause::Cause;
 use crate::domain::host::{HostAnswer, MacCheck, ProcessingRequest};
+use crate::domain::ids::TransactionId;
+use crate::domain::offline::{Resolution, ReversalStanding};
 use crate::domain::outcome::{Outcome, TerminalState, TransactionState};
-use crate::engine::command::Command;
+use crate::engine::command::{Command, Refusal, RefusalKind, Reply};
 
 #[test]
 fn a_reversal_precedes_the_next_sale() {
@@ -62,7 +64,7 @@ fn any_other_code_and_silence_keep_it_and_the_waits_grow() {
     let mut bench = Bench::ready();
     let id = bench.reversing("1");
     let mut last = Duration::ZERO;
-    for code in [Some("96"), None, Some("05"), None, Some("96")] {
+    for code in [Some("96"), None, Some("05")] {
         bench.reach();
         match code {
             Some(code) => bench.answer_reversal(code),
@@ -78,6 +80,106 @@ fn any_other_code_and_silence_keep_it_and_the_waits_grow() {
     let snapshot = bench.engine.snapshot();
     assert_eq!((snapshot.open_reversals, snapshot.terminal.state), (1, TerminalState::Degraded));
     assert!(snapshot.capabilities[0].available, "a payment may start: the reversal is tried first");
+    assert_eq!(snapshot.held_reversals, 0);
+}
+
+/// Uses up the tries of the open reversal.
+fn used_up(bench: &mut Bench) {
+    for _ in 0..4 {
+        bench.reach();
+        bench.answer_reversal("96");
+        let next = bench.engine.reversals.deadline().unwrap().since(bench.now.mono);
+        bench.pass(next);
+    }
+}
+
+#[test]
+fn when_its_tries_are_used_up_it_is_held_and_never_dropped_and_nothing_new_is_taken() {
+    let mut bench = Bench::ready();
+    let id = bench.reversing("1");
+    used_up(&mut bench);
+    let snapshot = bench.engine.snapshot();
+    assert_eq!((snapshot.open_reversals, snapshot.held_reversals), (1, 1));
+    assert!(!snapshot.capabilities[0].available && snapshot.terminal.evidence.contains("supervisor"));
+    let on_disk = bench.disk.reversals[&id].clone();
+    assert_eq!((on_disk.attempts, on_disk.standing), (4, ReversalStanding::Held));
+    assert_eq!(bench.wire, Wire::Reaching, "it is tried on");
+    let next = bench.create(1000, "2", 500);
+    bench.start(next).unwrap();
+    bench.reach();
+    bench.answer_reversal("96");
+    assert_eq!((bench.state(next), bench.outcome(next)), (TransactionState::Finished, Some(Outcome::Cancelled)));
+    bench.restart();
+    assert_eq!(bench.engine.snapshot().held_reversals, 1, "a restart does not make it young again");
+}
+
+#[test]
+fn tries_that_never_reached_the_host_do_not_count() {
+    let mut bench = Bench::ready();
+    let id = bench.reversing("1");
+    for _ in 0..10 {
+        bench.reach_fails();
+        let next = bench.engine.reversals.deadline().unwrap().since(bench.now.mono);
+        bench.pass(next);
+    }
+    assert_eq!(bench.disk.reversals[&id].attempts, 0);
+    assert_eq!(bench.engine.snapshot().held_reversals, 0);
+}
+
+fn decide(bench: &mut Bench, id: TransactionId, decision: Resolution) -> Result<Reply, Refusal> {
+    let code = bench.view(id).code.unwrap();
+    bench.ask(Command::Resolve { caller: caller(5), code, decision, note: "asked the bank".to_owned() })
+}
+
+#[test]
+fn a_supervisor_lets_sales_go_on_and_the_reversal_is_tried_behind_them() {
+    let mut bench = Bench::ready();
+    bench.staffed();
+    let id = bench.reversing("1");
+    bench.reach_fails();
+    assert_eq!(decide(&mut bench, id, Resolution::Proceed).unwrap_err().kind, RefusalKind::WrongState, "too early");
+    let next = bench.engine.reversals.deadline().unwrap().since(bench.now.mono);
+    bench.pass(next);
+    used_up(&mut bench);
+    bench.reach_fails();
+    decide(&mut bench, id, Resolution::Proceed).unwrap();
+    assert_eq!(bench.disk.reversals[&id].standing, ReversalStanding::Waived);
+    assert_eq!(bench.view(id).resolution.as_deref(), Some("proceed by operator 01, uid 5: asked the bank"));
+    bench.presenting("2");
+    bench.restart();
+    bench.devices_up();
+    bench.load_master_key();
+    bench.sign_in_well();
+    bench.reach();
+    assert!(matches!(bench.take_asked().last(), Some(Asked::Reversal { .. })), "it goes on being tried");
+    bench.answer_reversal("00");
+    assert!(bench.view(id).reversed);
+}
+
+#[test]
+fn a_supervisor_gives_it_up_on_record_and_the_result_stays_unknown() {
+    let mut bench = Bench::ready();
+    let id = bench.reversing("1");
+    used_up(&mut bench);
+    bench.reach_fails();
+    let refused = decide(&mut bench, id, Resolution::Abandon).unwrap_err();
+    assert_eq!((refused.kind, refused.cause), (RefusalKind::NotAuthorized, Some(Cause::O03)));
+    bench.staffed();
+    decide(&mut bench, id, Resolution::Abandon).unwrap();
+    assert_eq!((bench.state(id), bench.outcome(id)), (TransactionState::Finished, Some(Outcome::Unknown)));
+    assert!(bench.disk.reversals.is_empty() && !bench.view(id).reversed);
+    assert!(bench.disk.payments[&id].0.resolution.as_deref().unwrap().starts_with("abandon by operator 01"));
+    bench.presenting("2");
+}
+
+#[test]
+fn nobody_decides_about_a_reversal_that_is_at_the_host() {
+    let mut bench = Bench::ready();
+    bench.staffed();
+    let id = bench.reversing("1");
+    used_up(&mut bench);
+    bench.reach();
+    assert_eq!(decide(&mut bench, id, Resolution::Abandon).unwrap_err().kind, RefusalKind::Busy);
 }
 
 #[test]

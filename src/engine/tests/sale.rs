@@ -215,7 +215,15 @@ fn a_reader_that_goes_ends_only_the_step_that_needs_it() {
     let mut bench = Bench::ready();
     let id = bench.presenting("1");
     gone(&mut bench);
+    bench.device(Device::Reader, DeviceState::Starting, None);
+    assert_eq!(bench.state(id), AwaitingCard, "the reader machine waits for it, and says when that is over");
+    bench.event(Event::CardFailed(TapFailure::ReaderFailed));
     assert_eq!(bench.ended(id), (Finished, Some(Cancelled), Some(Cause::H01)));
+
+    let mut bench = Bench::ready();
+    let id = bench.presenting("1");
+    bench.device(Device::Reader, DeviceState::Failed, Some(Cause::H02));
+    assert_eq!(bench.ended(id), (Finished, Some(Cancelled), Some(Cause::H02)));
 
     let (mut bench, id) = entering_pin();
     gone(&mut bench);
@@ -225,6 +233,23 @@ fn a_reader_that_goes_ends_only_the_step_that_needs_it() {
     gone(&mut bench);
     bench.answer_sale("00");
     assert_eq!(bench.outcome(id), Some(Approved));
+}
+
+#[test]
+fn a_reader_that_is_woken_while_a_card_is_waited_for_keeps_the_payment() {
+    let mut bench = Bench::ready();
+    let id = bench.presenting("1");
+    bench.device(Device::Reader, DeviceState::Starting, None);
+    assert_eq!(bench.state(id), AwaitingCard, "the reader machine waits for it, and says when that is in vain");
+    bench.device(Device::Reader, DeviceState::Active, None);
+    bench.event(Event::CardRead(card(true)));
+    assert_eq!(bench.state(id), AwaitingPin);
+
+    let mut bench = Bench::ready();
+    let id = bench.presenting("1");
+    bench.device(Device::Reader, DeviceState::Starting, None);
+    bench.event(Event::CardFailed(TapFailure::ReaderFailed));
+    assert_eq!(bench.ended(id), (Finished, Some(Cancelled), Some(Cause::H02)));
 }
 
 #[test]

@@ -5,16 +5,18 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::bench::*;
-use crate::domain::card::TapFailure;
+use crate::domain::card::{CardRead, TapFailure};
 use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
 use crate::domain::host::{HostAnswer, KeyCheck, MacCheck, ProcessingRequest};
 use crate::domain::ids::{Batch, IdempotencyKey, OperatorId, Stan, TransactionId};
+use crate::domain::offline::{Forwarding, OfflineLimits, OfflineMode, Resolution};
 use crate::domain::outcome::{Outcome, Role, TransactionState};
 use crate::domain::secret::{PinBlock, SecretBytes};
-use crate::engine::command::{Command, CommandId, Device, ListFilter, NewTransaction};
+use crate::engine::command::{Command, CommandId, Device, NewTransaction};
 use crate::engine::event::Event;
 use crate::engine::sign_in::State;
+use crate::engine::snapshot::TransactionView;
 
 /// A small generator; a failure prints its seed.
 pub struct Dice(u64);
@@ -72,6 +74,14 @@ impl World {
         let mut settings = settings();
         settings.operator_required = dice.percent(20);
         settings.confirm_amount = dice.percent(50);
+        settings.offline = OfflineLimits {
+            enabled: dice.percent(70),
+            per_sale: 5_000,
+            sum: 8_000,
+            count: 6,
+            per_card_per_day: 2,
+            ..OfflineLimits::default()
+        };
         let mut bench = Bench::new(settings);
         if dice.percent(90) {
             bench.devices_up();
@@ -119,6 +129,10 @@ impl World {
                 let old = self.ledger.insert((*stan, *batch), Charge::Charged);
                 assert_eq!(old, None, "the acquirer saw trace {stan} twice");
             }
+            // A repeat of what is there already charges nobody again.
+            Asked::OfflineSale { stan, batch, .. } if takes => {
+                self.ledger.insert((*stan, *batch), Charge::Charged);
+            }
             Asked::Reversal { stan, batch, .. } if takes => {
                 if let Some(charge) = self.ledger.get_mut(&(*stan, *batch)) {
                     *charge = Charge::Reversed;
@@ -156,8 +170,13 @@ impl World {
     }
 
     fn read_card(&mut self) {
-        let pin = self.dice.percent(50);
-        self.bench.event(Event::CardRead(card(pin)));
+        let card = self.any_card();
+        self.bench.event(Event::CardRead(card));
+    }
+
+    fn any_card(&mut self) -> Box<CardRead> {
+        let pan = self.dice.pick(&["6200000000000000018", "6200000000000000026", "6200000000000000034"]);
+        Box::new(CardRead { pin_required: self.dice.percent(40), ..*card_of(pan) })
     }
 
     fn create(&mut self) {
@@ -165,7 +184,13 @@ impl World {
         let amount = self.dice.pick(&[1, 1234, 5_000_001]);
         let key = format!("k{}", self.dice.roll(30));
         let confirm_amount = self.dice.pick(&[None, Some(true), Some(false)]);
-        self.bench.send(Command::Create(NewTransaction { confirm_amount, ..new_sale(uid, &key, amount) }));
+        let mode = self.dice.pick(&[
+            OfflineMode::OnlineOnly,
+            OfflineMode::OnlineOnly,
+            OfflineMode::PreferOnline,
+            OfflineMode::OfflineOnly,
+        ]);
+        self.bench.send(Command::Create(NewTransaction { confirm_amount, mode, ..new_sale(uid, &key, amount) }));
     }
 
     /// Any payment in such a state, by what is in memory.
@@ -189,10 +214,26 @@ impl World {
                 None => return,
             },
             7 => Command::ClientGone { connection: caller.connection },
-            8 => Command::List(ListFilter { uid: None, outcome: None, before: None, limit: 1 }),
+            8 => return self.supervisor(id),
             9 => Command::SignOut,
             10 => Command::Echo,
             _ => Command::SignIn,
+        };
+        self.bench.send(command);
+    }
+
+    /// Somebody decides about what is unsent, and may have the right to. Nothing is given up here: what is given up while
+    /// nobody knows whether the acquirer has it cannot be compared any more.
+    fn supervisor(&mut self, id: TransactionId) {
+        let Some(code) = self.bench.disk.payments.get(&id).and_then(|(v, _)| v.code.clone()) else { return };
+        let (caller, note) = (caller(1000), "note".to_owned());
+        let command = match self.dice.roll(4) {
+            0 => Command::Drain,
+            1 => Command::Hold { caller, code, note },
+            _ => {
+                let decision = self.dice.pick(&[Resolution::Retry, Resolution::Retry, Resolution::Proceed]);
+                Command::Resolve { caller, code, decision, note }
+            }
         };
         self.bench.send(command);
     }
@@ -245,7 +286,16 @@ impl World {
                 _ => Event::HostReplied(sale_answer(self.dice.pick(&REFUSALS), MacCheck::NotDue, asks)),
             },
             Asked::OfflineSale { .. } => {
-                Event::HostReplied(HostAnswer::OfflineSale(sale_parts("00", MacCheck::Good, asks)))
+                let (code, mac) = match (taken, self.dice.roll(6)) {
+                    (_, 0) => ("00", MacCheck::Bad),
+                    (true, 1) => ("94", MacCheck::NotDue),
+                    (true, _) => (self.dice.pick(&APPROVALS), MacCheck::Good),
+                    (false, 1 | 2) => ("51", MacCheck::NotDue),
+                    (false, 3) => ("97", MacCheck::NotDue),
+                    (false, 4) => ("A0", MacCheck::NotDue),
+                    (false, _) => ("91", MacCheck::NotDue),
+                };
+                Event::HostReplied(HostAnswer::OfflineSale(sale_parts(code, mac, asks)))
             }
             Asked::ScriptReport { .. } => Event::HostReplied(HostAnswer::ScriptReport(response("00"))),
             Asked::Reversal { .. } => {
@@ -263,7 +313,7 @@ impl World {
 
     fn customer(&mut self) {
         let event = match self.dice.roll(10) {
-            0 => Event::CardRead(card(true)),
+            0 => Event::CardRead(self.any_card()),
             1 | 2 => Event::CardFailed(self.dice.pick(TapFailure::ALL)),
             3 => Event::AmountConfirmed,
             4 => Event::PinEntered(PinBlock([3; 8])),
@@ -397,7 +447,8 @@ impl World {
             Asked::SignIn { .. } => self.bench.reply(sign_in_answer("00", good_keys(), none)),
             Asked::SignOut { .. } => self.bench.reply(HostAnswer::SignOut(response("00"))),
             Asked::Echo => self.bench.reply(HostAnswer::Echo(response("00"))),
-            Asked::OfflineSale { .. } => {
+            Asked::OfflineSale { stan, batch, .. } => {
+                self.ledger.insert((*stan, *batch), Charge::Charged);
                 self.bench.reply(HostAnswer::OfflineSale(sale_parts("00", MacCheck::Good, none)));
             }
             Asked::ScriptReport { .. } => self.bench.reply(HostAnswer::ScriptReport(response("00"))),
@@ -431,12 +482,36 @@ impl World {
             } else {
                 self.bench.pass(Duration::from_secs(60));
             }
-        } else if snapshot.open_reversals > 0 {
+        } else if snapshot.open_reversals > 0
+            || snapshot.queue.totals.waiting > 0
+            || !self.bench.disk.scripts.is_empty()
+        {
             self.bench.pass(Duration::from_secs(60));
+        } else if let Some(id) = self.held() {
+            self.send_again(id);
         } else {
             return true;
         }
         false
+    }
+
+    fn held(&self) -> Option<TransactionId> {
+        let held = |v: &&(TransactionView, String)| v.0.forwarding == Some(Forwarding::Held);
+        self.bench.disk.payments.values().find(held).map(|(v, _)| v.id)
+    }
+
+    fn send_again(&mut self, id: TransactionId) {
+        let supervised = |world: &Self| world.bench.engine.operators.supervisor_on_duty();
+        if !supervised(self) {
+            self.bench.pass(Duration::from_secs(1_000));
+            drop(self.bench.set_operator("01", Role::Supervisor));
+            drop(self.bench.operator_in("01", true));
+        }
+        if supervised(self) {
+            let code = self.bench.view(id).code.unwrap();
+            let (caller, note) = (caller(5), "settled".to_owned());
+            drop(self.bench.ask(Command::Resolve { caller, code, decision: Resolution::Retry, note }));
+        }
     }
 
     /// Every cardholder who was charged has an approved payment, and the other way round.
@@ -447,7 +522,12 @@ impl World {
                 continue;
             };
             let charged = self.ledger.get(&trace) == Some(&Charge::Charged);
-            assert_eq!(charged, view.outcome == Some(Outcome::Approved), "{view:?}: {:?}", self.ledger.get(&trace));
+            let good = matches!(view.outcome, Some(Outcome::Approved | Outcome::ApprovedOffline));
+            // What is held waits for a person, who asks the acquirer.
+            if view.forwarding != Some(Forwarding::Held) {
+                assert_eq!(charged, good, "{view:?}: {:?}", self.ledger.get(&trace));
+                assert!(view.forwarding.is_none_or(|f| f == Forwarding::Accepted), "{view:?}");
+            }
             assert_ne!(view.outcome, Some(Outcome::Unknown));
         }
         let known: Vec<_> = self.bench.disk.payments.values().filter_map(|(v, _)| v.stan.zip(v.batch)).collect();

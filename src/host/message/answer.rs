@@ -3,9 +3,11 @@
 use super::{ECHO, Expected, Identity, Kind, PURCHASE};
 use crate::codec::frame::Header;
 use crate::codec::iso8583::Message;
+use crate::codec::tlv::{Tag, find};
 use crate::domain::cause::Cause;
 use crate::domain::host::{HostAnswer, HostTime, KeyCheck, MacCheck, ProcessingRequest, SaleAnswer, SignInAnswer};
 use crate::domain::ids::{AuthCode, Batch, Rrn};
+use crate::domain::response::ResponseAction;
 use crate::host::key_block::WorkingKeys;
 use crate::host::keys::{KeyFault, KeyRing};
 use crate::host::profile::Profile;
@@ -48,8 +50,8 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Compares what identifies an answer: type, trace, terminal; amount and processing code of a payment; the merchant
-    /// of an approval.
+    /// Compares what identifies an answer: type, trace, terminal; amount and processing code of a payment, unless it is
+    /// to be taken back; the merchant of an approval.
     pub fn fit(&self, expected: &Expected, message: &Message) -> Fit {
         let no = |why: String| Fit::No { why };
         if message.mti() != expected.kind.mti().answer() {
@@ -65,9 +67,15 @@ impl Reader<'_> {
         if expected.kind == Kind::Echo && network_code(message).is_some_and(|code| code != ECHO) {
             return no("it is no echo".to_owned());
         }
-        if expected.kind.financial() {
-            let amount = expected.amount.map(|minor| format!("{minor:012}"));
-            if message.text(4) != amount.as_deref() || message.text(3) != Some(PURCHASE) {
+        if let Some(minor) = expected.amount {
+            // Not every host repeats them to a script report; where one does, they must be ours.
+            let due = expected.kind.financial();
+            let differs = |field, ours: &str| (due || message.has(field)) && message.text(field) != Some(ours);
+            // A partial approval names what was approved. It is taken back whatever its amount, so it need not match.
+            let taken_back = expected.kind == Kind::Sale
+                && self.profile.responses.resolve(code).action == ResponseAction::Reverse
+                && message.has(4);
+            if (differs(4, &format!("{minor:012}")) && !taken_back) || differs(3, PURCHASE) {
                 return no("its amount or processing code differs".to_owned());
             }
         }
@@ -103,19 +111,25 @@ impl Reader<'_> {
             Kind::SignOut => HostAnswer::SignOut(response),
             Kind::Echo => HostAnswer::Echo(response),
             Kind::Reversal => HostAnswer::Reversal { mac: self.mac(code, message), response, asks },
-            Kind::Sale => HostAnswer::Sale(SaleAnswer {
-                mac: self.mac(code, message),
-                rrn: message.text(37).and_then(|text| Rrn::new(text.trim())),
-                auth_code: message.text(38).and_then(|text| AuthCode::new(text.trim())),
-                settlement_date: message.text(15).map(str::to_owned),
-                card_org: leading_text(message, 63, 3),
-                issuer: leading_text(message, 44, 8),
-                host_date: message.text(13).map(str::to_owned),
-                acquirer: message.text(32).map(str::to_owned),
-                issuer_script: false,
-                response,
-                asks,
-            }),
+            Kind::Sale => HostAnswer::Sale(self.sale(code, header, message)),
+            Kind::OfflineSale { .. } => HostAnswer::OfflineSale(self.sale(code, header, message)),
+            Kind::ScriptReport => HostAnswer::ScriptReport(response),
+        }
+    }
+
+    fn sale(&self, code: &str, header: &Header, message: &Message) -> SaleAnswer {
+        SaleAnswer {
+            response: self.profile.responses.resolve(code),
+            rrn: message.text(37).and_then(|text| Rrn::new(text.trim())),
+            auth_code: message.text(38).and_then(|text| AuthCode::new(text.trim())),
+            settlement_date: message.text(15).map(str::to_owned),
+            card_org: leading_text(message, 63, 3),
+            issuer: leading_text(message, 44, 8),
+            host_date: message.text(13).map(str::to_owned),
+            acquirer: message.text(32).map(str::to_owned),
+            issuer_script: has_script(message),
+            mac: self.mac(code, message),
+            asks: asks(header),
         }
     }
 
@@ -182,6 +196,13 @@ fn asks(header: &Header) -> ProcessingRequest {
         7 => ProcessingRequest::DownloadBlacklist,
         _ => ProcessingRequest::None,
     }
+}
+
+/// Whether the issuer wants something done to the card. Data that are no TLV hold no script anybody could read.
+fn has_script(message: &Message) -> bool {
+    let tags = message.bytes(55).unwrap_or_default();
+    let script = |tag| find(tags, &[Tag(tag)]).ok().flatten().is_some_and(|script| !script.is_empty());
+    script(0x71) || script(0x72)
 }
 
 /// Field 60.3.

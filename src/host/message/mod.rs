@@ -4,6 +4,7 @@
 //! waiting. No text made here carries a field that could hold card data.
 
 mod answer;
+mod offline;
 mod request;
 
 use crate::domain::ids::{MerchantId, Stan, TerminalId};
@@ -35,6 +36,13 @@ pub enum Kind {
     Sale,
     /// 0400.
     Reversal,
+    /// Upload of a payment accepted offline.
+    OfflineSale {
+        /// Whether its type says that it may have been sent before: 0221 instead of 0220.
+        marked: bool,
+    },
+    /// 0620.
+    ScriptReport,
 }
 
 impl Kind {
@@ -46,14 +54,18 @@ impl Kind {
             Self::SignOut | Self::Echo => Mti::MANAGEMENT,
             Self::Sale => Mti::FINANCIAL,
             Self::Reversal => Mti::REVERSAL,
+            Self::OfflineSale { marked: false } => Mti::FINANCIAL_ADVICE,
+            Self::OfflineSale { marked: true } => Mti::FINANCIAL_ADVICE_REPEAT,
+            Self::ScriptReport => Mti::SCRIPT_RESULT,
         }
     }
 
-    /// Whether money is concerned: such answers are matched by amount too and carry a MAC.
+    /// Whether money is concerned: such answers are matched by amount too and carry a MAC. A script report only tells,
+    /// and nothing depends on what comes back.
     pub const fn financial(self) -> bool {
         match self {
-            Self::Sale | Self::Reversal => true,
-            Self::SignIn | Self::SignOut | Self::Echo => false,
+            Self::Sale | Self::Reversal | Self::OfflineSale { .. } => true,
+            Self::SignIn | Self::SignOut | Self::Echo | Self::ScriptReport => false,
         }
     }
 }
@@ -65,7 +77,7 @@ pub struct Expected {
     pub kind: Kind,
     /// Field 11; an echo has none.
     pub stan: Option<Stan>,
-    /// Field 4 of a financial request, minor units.
+    /// Field 4 of the request, minor units.
     pub amount: Option<u64>,
 }
 
@@ -78,7 +90,7 @@ impl std::fmt::Display for Expected {
     }
 }
 
-/// Field 3 of a purchase and of its reversal.
+/// Field 3 of a purchase, of its reversal and of its script report.
 const PURCHASE: &str = "000000";
 /// Field 60.3 of an echo test.
 const ECHO: &str = "301";

@@ -1,4 +1,4 @@
-//! Requests: 0800, 0820, 0200, 0400.
+//! Requests: 0800, 0820, 0200, 0400. Those without a customer waiting are in `offline`.
 
 use thiserror::Error;
 
@@ -69,11 +69,15 @@ impl Writer<'_> {
             }
             HostRequest::Echo { batch } => (self.management(None, *batch, ECHO)?, expected(Kind::Echo, None, None)),
             HostRequest::Sale(sale) => (self.sale(sale)?, expected(Kind::Sale, Some(sale.stan), Some(sale.money))),
-            HostRequest::OfflineSale { .. } | HostRequest::ScriptReport { .. } => {
-                return Err(RequestError::NoWorkingKeys);
-            }
             HostRequest::Reversal(reversal) => {
                 (self.reversal(reversal)?, expected(Kind::Reversal, Some(reversal.stan), Some(reversal.money)))
+            }
+            HostRequest::OfflineSale { sale, repeat } => {
+                let kind = self.upload_kind(*repeat);
+                (self.offline_sale(kind, sale)?, expected(kind, Some(sale.stan), Some(sale.money)))
+            }
+            HostRequest::ScriptReport { stan, report } => {
+                (self.script_report(*stan, report)?, expected(Kind::ScriptReport, Some(*stan), Some(report.money)))
             }
         };
         Ok((SecretBytes::new(message.encode(&self.profile.header)), expected))
@@ -106,7 +110,8 @@ impl Writer<'_> {
         let card = &sale.card;
         let mut message = self.start(Kind::Sale)?;
         message.set_digits(2, card.pan.expose())?;
-        self.payment(&mut message, sale.stan, sale.batch, sale.money, sale.pin_block.is_some())?;
+        self.payment(&mut message, sale.stan, sale.money, sale.pin_block.is_some())?;
+        self.purpose(&mut message, "22", sale.batch)?;
         card_details(&mut message, card.expiry.as_deref(), card.sequence_number)?;
         if let Some(pin) = &sale.pin_block {
             message.set_digits(26, &format!("{:02}", self.profile.forms.longest_pin))?;
@@ -132,7 +137,8 @@ impl Writer<'_> {
     fn reversal(&self, reversal: &ReversalRequest) -> Result<Message, RequestError> {
         let mut message = self.start(Kind::Reversal)?;
         message.set_digits(2, reversal.pan.expose())?;
-        self.payment(&mut message, reversal.stan, reversal.batch, reversal.money, reversal.pin_sent)?;
+        self.payment(&mut message, reversal.stan, reversal.money, reversal.pin_sent)?;
+        self.purpose(&mut message, "22", reversal.batch)?;
         card_details(&mut message, reversal.expiry.as_deref(), reversal.sequence_number)?;
         if let Some(code) = &reversal.auth_code {
             message.set_text(38, code.as_str())?;
@@ -144,38 +150,45 @@ impl Writer<'_> {
         self.seal(message)
     }
 
-    fn start(&self, kind: Kind) -> Result<Message, RequestError> {
+    pub(super) fn start(&self, kind: Kind) -> Result<Message, RequestError> {
         let mut message = Message::new(kind.mti());
         message.set_text(41, self.identity.terminal.as_str())?;
         message.set_text(42, self.identity.merchant.as_str())?;
         Ok(message)
     }
 
-    /// What a sale and its reversal have in common.
-    fn payment(
+    /// What everything about one payment has in common.
+    pub(super) fn payment(
         &self,
         message: &mut Message,
         stan: Stan,
-        batch: Batch,
         money: Money,
         with_pin: bool,
     ) -> Result<(), RequestError> {
-        let forms = &self.profile.forms;
         message.set_digits(3, PURCHASE)?;
         message.set_digits(4, &format!("{:012}", money.amount.minor()))?;
         message.set_digits(11, &stan.to_string())?;
         // 07: contactless.
         message.set_digits(22, if with_pin { "071" } else { "072" })?;
-        message.set_digits(25, "00")?;
         message.set_text(49, &format!("{:03}", money.currency.numeric()))?;
-        message.set_digits(60, &format!("22{batch}000{}{}", forms.reader_ability, forms.ic_condition))?;
         Ok(())
     }
 
-    fn management_f60(&self, batch: Batch, code: &str) -> String {
+    /// What kind of purchase it is (60.1), and of which batch.
+    pub(super) fn purpose(&self, message: &mut Message, kind: &str, batch: Batch) -> Result<(), RequestError> {
+        message.set_digits(25, "00")?;
+        message.set_digits(60, &self.long_f60(kind, batch, "000"))?;
+        Ok(())
+    }
+
+    pub(super) fn long_f60(&self, kind: &str, batch: Batch, code: &str) -> String {
         let forms = &self.profile.forms;
-        match forms.management_f60_digits {
-            13 => format!("00{batch}{code}{}{}", forms.reader_ability, forms.ic_condition),
+        format!("{kind}{batch}{code}{}{}", forms.reader_ability, forms.ic_condition)
+    }
+
+    fn management_f60(&self, batch: Batch, code: &str) -> String {
+        match self.profile.forms.management_f60_digits {
+            13 => self.long_f60("00", batch, code),
             _ => format!("00{batch}{code}"),
         }
     }
@@ -196,7 +209,7 @@ impl Writer<'_> {
     }
 
     /// Adds the MAC, which covers everything else.
-    fn seal(&self, mut message: Message) -> Result<Message, RequestError> {
+    pub(super) fn seal(&self, mut message: Message) -> Result<Message, RequestError> {
         let keys = self.keys.ok_or(RequestError::NoWorkingKeys)?;
         let mac = self.profile.mac.rule.field(&keys.mak, &message.mab())?;
         message.set_bytes(64, &mac)?;
@@ -204,7 +217,11 @@ impl Writer<'_> {
     }
 }
 
-fn card_details(message: &mut Message, expiry: Option<&str>, sequence: Option<u16>) -> Result<(), RequestError> {
+pub(super) fn card_details(
+    message: &mut Message,
+    expiry: Option<&str>,
+    sequence: Option<u16>,
+) -> Result<(), RequestError> {
     if let Some(expiry) = expiry {
         message.set_digits(14, expiry)?;
     }

@@ -154,9 +154,9 @@ pub struct Timers {
     pub connect: Duration,
     /// For a connection to any of the addresses.
     pub reach: Duration,
-    /// For the answer to a payment or reversal.
+    /// For the answer to a payment, its upload or its reversal.
     pub answer: Duration,
-    /// For the answer to a sign-in, sign-out or echo test.
+    /// For the answer to a sign-in, sign-out, echo test or script report.
     pub sign_in: Duration,
     /// An unused connection is closed after this.
     pub idle_close: Duration,
@@ -206,6 +206,10 @@ pub struct OfflineSettings {
     pub repeat: RepeatMark,
     /// Response codes that mean "already there".
     pub done_codes: BTreeSet<String>,
+    /// Two digits of field 61: how it was authorised.
+    pub auth_mode: String,
+    /// Field 63 of an upload, three letters; `None`: as the card says.
+    pub card_org: Option<String>,
 }
 
 impl Profile {

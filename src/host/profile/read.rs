@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::offline;
+use super::offline::{self, OfflinePlaces};
 use super::responses;
 use super::rules;
 use super::{
@@ -29,6 +29,9 @@ pub(super) struct Places {
     pub(super) reach: Option<At<i64>>,
     pub(super) connect: Option<At<i64>>,
     pub(super) sign_in_timer: Option<At<i64>>,
+    pub(super) max_amount: Option<At<i64>>,
+    pub(super) pin_above: Option<At<i64>>,
+    pub(super) offline: OfflinePlaces,
 }
 
 pub(super) fn profile(table: &Table) -> Result<Profile, Vec<Complaint>> {
@@ -45,8 +48,8 @@ pub(super) fn profile(table: &Table) -> Result<Profile, Vec<Complaint>> {
     let encrypt_track = track(root.section("track"), &mut places);
     let timers = timers(root.section("timers"), &mut places);
     let reversal = reversal(root.section("reversal"), &mut places);
-    let limits = limits(root.section("limits"));
-    let offline = offline::read(root.section("offline"));
+    let limits = limits(root.section("limits"), &mut places);
+    let offline = offline::read(root.section("offline"), &mut places.offline);
     let utc_offset_minutes = clock(root.section("clock"));
     let responses = responses::read(root.section("responses"));
     root.finish();
@@ -298,16 +301,16 @@ fn reversal(reversal: Section<'_>, places: &mut Places) -> ReversalSettings {
     ReversalSettings { retries: small(retries), end_codes }
 }
 
-fn limits(limits: Section<'_>) -> Option<Limits> {
+fn limits(limits: Section<'_>, places: &mut Places) -> Option<Limits> {
     let most = i64::try_from(MAX_MINOR).unwrap_or(i64::MAX);
-    let pin_above = limits.number("pin_above", 0..=most, "minor units (fen)").map_or(0, |at| at.value);
+    places.pin_above = limits.number("pin_above", 0..=most, "minor units (fen)");
     let max_amount = limits.number("max_amount", 1..=most, "minor units (fen)");
-    let max_amount = limits.need("max_amount", max_amount, "max_amount = 5000000 (minor units: 50 000.00)");
+    places.max_amount = limits.need("max_amount", max_amount, "max_amount = 5000000 (minor units: 50 000.00)");
     let currency = limits.parsed("currency", "an ISO 4217 code such as CNY", |text| text.parse::<Currency>().ok());
     limits.finish();
     Some(Limits {
-        pin_above: pin_above.unsigned_abs(),
-        max_amount: max_amount?.value.unsigned_abs(),
+        pin_above: places.pin_above.as_ref().map_or(0, |at| at.value).unsigned_abs(),
+        max_amount: places.max_amount.as_ref()?.value.unsigned_abs(),
         currency: currency.map_or(Currency::CNY, |at| at.value),
     })
 }

@@ -1,6 +1,7 @@
 //! Settings that are good each by itself and cannot be together.
 
 use super::SignInCode;
+use super::offline;
 use super::read::Places;
 use super::responses::ResponseTable;
 use crate::domain::response::ResponseAction;
@@ -23,6 +24,7 @@ pub(super) fn check(places: &Places, responses: &ResponseTable, complaints: &Com
     timers(places, complaints);
     checked_answers(places, responses, complaints);
     reversal_ends(places, responses, complaints);
+    offline::check(places, responses, complaints);
 }
 
 fn mac_key_length(places: &Places, complaints: &Complaints) {
@@ -122,7 +124,12 @@ fn reversal_ends(places: &Places, responses: &ResponseTable, complaints: &Compla
     }
 }
 
-fn unknown_codes(name: &str, list: &At<Vec<At<String>>>, responses: &ResponseTable, complaints: &Complaints) {
+pub(super) fn unknown_codes(
+    name: &str,
+    list: &At<Vec<At<String>>>,
+    responses: &ResponseTable,
+    complaints: &Complaints,
+) {
     for code in list.value.iter().filter(|at| !responses.knows(&at.value)) {
         let text = format!(
             "`{name}` has \"{}\", which is not in the table `responses`; add it there or remove it",

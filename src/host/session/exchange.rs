@@ -215,7 +215,12 @@ impl Host {
                 self.keys.set_pending(keys);
                 HostAnswer::SignIn(answer)
             }
-            Kind::SignOut | Kind::Echo | Kind::Sale | Kind::Reversal => reader.read(kind, header, message),
+            Kind::SignOut
+            | Kind::Echo
+            | Kind::Sale
+            | Kind::Reversal
+            | Kind::OfflineSale { .. }
+            | Kind::ScriptReport => reader.read(kind, header, message),
         }
     }
 

@@ -82,6 +82,7 @@ pub enum HostEvent {
 }
 
 /// What is to be done.
+#[expect(clippy::large_enum_variant, reason = "there are a few at a time, and each is taken out at once")]
 pub enum HostOutput {
     /// Open a connection, dropping any other.
     Connect {

@@ -6,5 +6,5 @@
 mod section;
 mod tree;
 
-pub use section::{At, Complaints, Section};
+pub use section::{At, Complaints, Section, near};
 pub use tree::{Complaint, Place, Table, parse};

@@ -92,6 +92,16 @@ impl<'a> Section<'a> {
         found
     }
 
+    /// The texts inside whose names are data, such as the keys of a keypad; each with the place of its name.
+    pub fn named_texts(&self) -> Vec<(String, At<String>)> {
+        let entries = self.table.map_or(&[][..], |table| &table.entries);
+        let read = |(key, item): &(String, Item)| match &item.node {
+            Node::Text(text) => Some((key.clone(), At { value: text.clone(), place: item.place.clone() })),
+            _ => self.wrong_kind(key, item, "text in quotes"),
+        };
+        entries.iter().filter_map(read).collect()
+    }
+
     /// Where the table begins.
     pub fn place(&self) -> &Place {
         &self.place
@@ -216,11 +226,16 @@ impl<'a> Section<'a> {
 
 /// "did you mean …" if one known word is near, else all of them.
 pub(super) fn instead(found: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|word| (distance(found, word), *word)).min();
-    match near {
-        Some((d, word)) if d <= 1 + word.len() / 5 => format!("did you mean `{word}`?"),
-        _ => format!("write one of: {}", known.join(", ")),
+    match near(found, known) {
+        Some(word) => format!("did you mean `{word}`?"),
+        None => format!("write one of: {}", known.join(", ")),
     }
+}
+
+/// The known word that was probably meant.
+pub fn near<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    let nearest = known.iter().map(|word| (distance(found, word), *word)).min();
+    nearest.filter(|(d, word)| *d <= 1 + word.len() / 5).map(|(_, word)| word)
 }
 
 /// Single-character edits and swaps of neighbours between two words, without regard to case and `-` against `_`.

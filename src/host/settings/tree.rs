@@ -107,7 +107,7 @@ impl Table {
 
 /// Reads one file. The text is all there is: no file is opened.
 pub fn parse(file: &str, text: &str) -> Result<Table, Complaint> {
-    let builder = Builder { file: file.into(), text };
+    let builder = Builder { file: file.into(), line_ends: text.match_indices('\n').map(|(at, _)| at).collect() };
     match DeTable::parse(text) {
         Ok(root) => Ok(builder.table(builder.place(0), root.get_ref())),
         Err(error) => {
@@ -117,15 +117,14 @@ pub fn parse(file: &str, text: &str) -> Result<Table, Complaint> {
     }
 }
 
-struct Builder<'a> {
+struct Builder {
     file: Arc<str>,
-    text: &'a str,
+    line_ends: Vec<usize>,
 }
 
-impl Builder<'_> {
+impl Builder {
     fn place(&self, offset: usize) -> Place {
-        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let line = self.line_ends.partition_point(|end| *end < offset) + 1;
         Place { file: Arc::clone(&self.file), line }
     }
 

@@ -142,6 +142,15 @@ fn a_shift_that_leads_nowhere_is_taken_back() {
 }
 
 #[test]
+fn cancel_is_told_also_while_nothing_is_asked_and_other_keys_are_not() {
+    let mut desk = Desk::open();
+    desk.taps(&[KP[1], ENTER, BACKSPACE, CLEAR, DOT]);
+    assert_eq!(desk.said(), Vec::<String>::new());
+    desk.tap(ESC);
+    assert_eq!(desk.said(), ["cancel-pressed"]);
+}
+
+#[test]
 fn an_entry_times_out_as_a_whole_and_between_keys() {
     let mut desk = Desk::open();
     desk.start(desk.pin(false));

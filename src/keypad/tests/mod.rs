@@ -131,6 +131,8 @@ pub fn words(output: &Output) -> String {
             let hex: String = component.expose().iter().map(|byte| format!("{byte:02x}")).collect();
             format!("component {hex}")
         }
-        Output::Confirmed | Output::PinBypassed | Output::Cancelled | Output::TimedOut => output.word().to_owned(),
+        Output::Confirmed | Output::PinBypassed | Output::Cancelled | Output::CancelPressed | Output::TimedOut => {
+            output.word().to_owned()
+        }
     }
 }

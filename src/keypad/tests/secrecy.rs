@@ -81,6 +81,7 @@ fn allowed(entry: Option<u8>, output: &Output) -> bool {
     match output {
         Output::StateChanged(..) | Output::Failed(_) => true,
         Output::Cancelled | Output::TimedOut => entry.is_some(),
+        Output::CancelPressed => entry.is_none(),
         Output::Progress { .. } | Output::Cleared { .. } => entry.is_some_and(|entry| entry != 1),
         Output::Confirmed => entry == Some(1),
         Output::PinEntered(block) => entry == Some(0) && block.0 == BLOCK,

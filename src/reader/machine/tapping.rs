@@ -37,8 +37,8 @@ enum Phase {
     Looking { modulation: Modulation, began: Instant },
     /// The next round begins then.
     Pausing(Instant),
-    /// A card is being read.
-    Reading { target: u8, tap: Box<Tap>, gathered: Zeroizing<Vec<u8>> },
+    /// A card is being read; so many commands had been sent twice before it came.
+    Reading { target: u8, tap: Box<Tap>, gathered: Zeroizing<Vec<u8>>, resends: u64 },
     /// A card is being let go; the round that met it began then.
     LettingGo(Instant),
     /// The field is being switched off, so that the card starts anew.
@@ -217,7 +217,8 @@ impl Reader {
                 let mut tap = Box::new(Tap::new(Arc::clone(&self.settings.terminal), tapping.request.clone()));
                 let step = tap.start();
                 let gathered = Zeroizing::new(Vec::new());
-                self.enter(Phase::Reading { target, tap, gathered });
+                let resends = self.link.statistics().resends;
+                self.enter(Phase::Reading { target, tap, gathered, resends });
                 self.take_step(now, step);
             }
             [_, _, ..] if tapping.two_named => self.let_go(now, began),
@@ -255,7 +256,12 @@ impl Reader {
 
     /// A card could not be used: goes on looking if that makes sense, else ends the tap.
     fn card_failed(&mut self, now: Instant, failure: TapFailure) {
+        let sent_twice = self.link.statistics().resends;
         let Job::Tapping(tapping) = &mut self.job else { return };
+        // A command whose ACK was lost runs twice, and a good card refuses the second time: it is read once more from the
+        // start, and what it says then counts.
+        let repeated = matches!(&tapping.phase, Phase::Reading { resends, .. } if *resends != sent_twice);
+        let failure = if repeated && tapping.retries_left > 0 { TapFailure::RemovedEarly } else { failure };
         let left = tapping.retries_left.checked_sub(1).filter(|_| failure.may_retry());
         let Some(left) = left else {
             return self.end_tap(now, failure);

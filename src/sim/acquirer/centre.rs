@@ -1,7 +1,8 @@
 //! The acquirer's centre: one request in, one decision and its answer out.
 //!
 //! Owns: working keys, batch, ledger, counters, reference numbers; sign-in, sign-out, echo. Must not know: the wire,
-//! connections, faults but for those it is told to put into an answer. Sales and reversals are in `sale`, `reversal`.
+//! connections, faults but for those it is told to put into an answer. Sales, uploads, reversals and script reports are in
+//! the modules of those names.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use super::fault::Plan;
 use super::keys::{Entropy, WorkingKeys};
-use super::ledger::{Key, Ledger, Totals};
+use super::ledger::{self, Key, Kind, Ledger, Totals};
 use super::request::{Field60, Refusal, number, require, text};
 use super::settings::{KeyForm, Settings};
 use crate::codec::iso8583::{EncodeError, Message, Mti, Value};
@@ -17,7 +18,7 @@ use crate::domain::time::{Civil, WallTime};
 use crate::sim::crypto::mac;
 
 /// The acquirer's id in field 32 and in the second half of field 44.
-const ACQUIRER_ID: &str = "00010000";
+pub(super) const ACQUIRER_ID: &str = "00010000";
 /// The issuer's id in the first half of field 44.
 const ISSUER_ID: &str = "01020000";
 /// Fields that an answer repeats from its request.
@@ -37,6 +38,18 @@ pub struct Counters {
     pub repeated_reversals: u64,
     /// Reversals whose original is not known here or was never charged.
     pub unknown_originals: u64,
+    /// Uploads of what was charged already; nothing was charged again.
+    pub uploads_repeated: u64,
+    /// Of those, uploads under the batch and trace of another payment: other amount, other card, or not an upload.
+    pub uploads_conflicting: u64,
+    /// Answers to sales that held a script for the card.
+    pub scripts_issued: u64,
+    /// Script reports, one for each sale.
+    pub script_reports: u64,
+    /// Further reports about the same sale.
+    pub script_reports_repeated: u64,
+    /// Of the first reports, those about sales whose answer held no script.
+    pub script_reports_unasked: u64,
     /// Requests by message type.
     pub requests: BTreeMap<String, u64>,
     /// Answers by response code.
@@ -52,6 +65,8 @@ pub struct Counters {
 struct Report<'a> {
     #[serde(flatten)]
     totals: Totals,
+    online: Totals,
+    offline: Totals,
     #[serde(flatten)]
     counters: &'a Counters,
     batch: String,
@@ -107,6 +122,8 @@ pub struct Centre {
     pub(super) ledger: Ledger,
     pub(super) batch: u32,
     pub(super) entropy: Entropy,
+    /// Sales whose answer held a script for the card or that were reported on, and whether they were.
+    pub(super) scripts: BTreeMap<Key, bool>,
     reference: u32,
 }
 
@@ -118,11 +135,27 @@ pub(super) struct Moment<'a> {
     pub plan: &'a Plan,
 }
 
+impl Moment<'_> {
+    /// Field 13.
+    pub fn date(&self) -> String {
+        format!("{:02}{:02}", self.local.month, self.local.day)
+    }
+}
+
 impl Centre {
     /// Opens for business with the books given.
     pub fn new(settings: Settings, ledger: Ledger, entropy: Entropy) -> Self {
         let batch = settings.batch;
-        Self { settings, counters: Counters::default(), keys: None, ledger, batch, entropy, reference: 0 }
+        Self {
+            settings,
+            counters: Counters::default(),
+            keys: None,
+            ledger,
+            batch,
+            entropy,
+            scripts: BTreeMap::new(),
+            reference: 0,
+        }
     }
 
     /// Decides a request. An error means that an answer could not be put together.
@@ -132,7 +165,9 @@ impl Centre {
             Mti::SIGN_IN => self.sign_in(request, &moment),
             Mti::MANAGEMENT => self.management(request, &moment),
             Mti::FINANCIAL => self.sale(request, &moment),
+            Mti::FINANCIAL_ADVICE | Mti::FINANCIAL_ADVICE_REPEAT => self.upload(request, &moment),
             Mti::REVERSAL => self.reversal(request, &moment),
+            Mti::SCRIPT_RESULT => self.script_report(request, &moment),
             other => Err(unsupported(other)),
         };
         self.answer(request, &moment, result)
@@ -167,11 +202,19 @@ impl Centre {
     pub fn report(&self) -> String {
         let report = Report {
             totals: self.ledger.totals(),
+            online: self.ledger.totals_of(Kind::Online),
+            offline: self.ledger.totals_of(Kind::Offline),
             counters: &self.counters,
             batch: format!("{:06}", self.batch),
             signed_in: self.keys.is_some(),
         };
         serde_json::to_string(&report).unwrap_or_default()
+    }
+
+    /// One payment as in the ledger's file.
+    pub fn find(&self, batch: u32, trace: u32) -> Option<String> {
+        let key = Key { terminal: self.settings.terminal.clone(), batch, trace };
+        self.ledger.find(&key).map(|entry| ledger::line(&key, entry))
     }
 
     fn moment<'a>(&mut self, wall: WallTime, plan: &'a Plan) -> Moment<'a> {
@@ -269,9 +312,9 @@ impl Centre {
         for field in REPEATED.iter().chain(extras.repeated) {
             repeat(request, &mut answer, *field)?;
         }
-        let Civil { month, day, hour, minute, second, .. } = moment.local;
+        let Civil { hour, minute, second, .. } = moment.local;
         answer.set_digits(12, &format!("{hour:02}{minute:02}{second:02}"))?;
-        answer.set_digits(13, &format!("{month:02}{day:02}"))?;
+        answer.set_digits(13, &moment.date())?;
         answer.set_digits(32, ACQUIRER_ID)?;
         answer.set_text(37, &moment.rrn)?;
         answer.set_text(39, &extras.code)?;
@@ -306,7 +349,7 @@ pub(super) fn forced_code(plan: &Plan) -> Result<String, Refusal> {
 
 fn unsupported(mti: Mti) -> Refusal {
     match mti {
-        Mti::AUTHORISATION | Mti::FINANCIAL_ADVICE | Mti::BATCH_UPLOAD | Mti::SETTLEMENT | Mti::SCRIPT_RESULT => {
+        Mti::AUTHORISATION | Mti::BATCH_UPLOAD | Mti::SETTLEMENT => {
             Refusal::new("40", "this message type is not offered here")
         }
         _ => Refusal::new("30", "unknown message type"),

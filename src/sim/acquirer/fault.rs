@@ -2,8 +2,8 @@
 //!
 //! Owns: parsing, counting, choosing. Must not know: messages, sockets.
 //!
-//! `fault [SCOPE] KIND [ARGUMENT] [skip N] [xN | sticky]`. SCOPE is a message type such as `0200`, `any` (the default)
-//! or `connect` (the moment of connecting, below TLS). A fault is used once unless `xN` or `sticky` says otherwise;
+//! `fault [SCOPE] KIND [ARGUMENT] [skip N] [xN | sticky]`. SCOPE is a message type such as `0200`, `upload` (0220 and its
+//! repeat 0221), `any` (the default) or `connect` (the moment of connecting, below TLS). A fault is used once unless `xN` or `sticky` says otherwise;
 //! `skip N` lets the first N go by. Of the faults that change the way an answer takes (`drop` … `html`) one is used per
 //! request, counted ones before sticky ones, older before newer; the others are used together with it.
 
@@ -14,7 +14,7 @@ use super::keys::{KeyFlaw, KeyName};
 /// The grammar, for people.
 pub const GRAMMAR: &str = "\
 fault [SCOPE] KIND [ARGUMENT] [skip N] [xN | sticky]
-  SCOPE    a message type (0200, 0400, 0800, 0820 ...), any (default), or connect
+  SCOPE    a message type (0200, 0220, 0400, 0620, 0800, 0820 ...), upload (0220 and 0221), any (default), or connect
   instead of one good answer (one of these per request):
     ignore               neither processed nor answered
     drop                 processed, not answered
@@ -33,6 +33,7 @@ fault [SCOPE] KIND [ARGUMENT] [skip N] [xN | sticky]
     wrong-mac            field 64 wrong
     wrong-kcv [pik|mak|tdk]  a check value wrong (default pik)
     bad-key-block        field 62 of a length that no form has
+    script [71|72]       a script for the card in the answer to a sale (default 72); a 0620 has to follow
     asks N               processing request digit N in the header
     clock +S | -S        the host's clock off by so many seconds
   when connecting (scope connect; refuse and hang-accept need no scope):
@@ -111,6 +112,8 @@ pub enum Kind {
     WrongMac,
     /// Field 62 wrong.
     Keys(KeyFlaw),
+    /// A script for the card, and its template.
+    Script(u8),
     /// The header's processing request.
     Asks(u8),
     /// Seconds by which fields 12 and 13 are off.
@@ -123,6 +126,7 @@ pub enum Kind {
 enum Scope {
     Connect,
     Any,
+    Upload,
     Mti(u16),
 }
 
@@ -210,6 +214,7 @@ fn take_scope<'a>(words: &'a [&'a str]) -> Result<(Scope, &'a [&'a str]), String
     match *first {
         "any" => Ok((Scope::Any, rest)),
         "connect" => Ok((Scope::Connect, rest)),
+        "upload" => Ok((Scope::Upload, rest)),
         mti if mti.bytes().all(|b| b.is_ascii_digit()) => {
             let bcd = u16::from_str_radix(mti, 16).ok().filter(|_| mti.len() == 4);
             Ok((Scope::Mti(bcd.ok_or_else(|| format!("{mti} is no message type; write four digits"))?), rest))
@@ -225,10 +230,10 @@ fn kind(scope: Scope, name: &str, arguments: &[&str]) -> Result<Kind, String> {
             return Err(format!("{name} does not go with connect; refuse, hang-accept, close, garbage, html do"));
         }
         (Scope::Any, Some(door @ (Door::Refuse | Door::Hang))) => return Ok(Kind::Door(door)),
-        (Scope::Mti(_), Some(Door::Refuse | Door::Hang)) => {
+        (Scope::Upload | Scope::Mti(_), Some(Door::Refuse | Door::Hang)) => {
             return Err(format!("{name} happens when connecting; write it without a message type"));
         }
-        (Scope::Any | Scope::Mti(_), _) => {}
+        (Scope::Any | Scope::Upload | Scope::Mti(_), _) => {}
     }
     if let Some(path) = path(name, arguments)? {
         return Ok(Kind::Path(path));
@@ -241,6 +246,8 @@ fn kind(scope: Scope, name: &str, arguments: &[&str]) -> Result<Kind, String> {
         ("wrong-kcv", ["mak"]) => Ok(Kind::Keys(KeyFlaw::CheckValue(KeyName::Mak))),
         ("wrong-kcv", ["tdk"]) => Ok(Kind::Keys(KeyFlaw::CheckValue(KeyName::Tdk))),
         ("bad-key-block", []) => Ok(Kind::Keys(KeyFlaw::Layout)),
+        ("script", [] | ["72"]) => Ok(Kind::Script(0x72)),
+        ("script", ["71"]) => Ok(Kind::Script(0x71)),
         ("asks", [digit]) => match digit.parse() {
             Ok(digit @ 0..=9) => Ok(Kind::Asks(digit)),
             _ => Err("asks takes one digit".to_owned()),
@@ -309,6 +316,8 @@ pub struct Plan {
     pub wrong_mac: bool,
     /// Field 62 wrong.
     pub keys: Option<KeyFlaw>,
+    /// A script for the card.
+    pub script: Option<u8>,
     /// The header's processing request.
     pub asks: u8,
     /// Seconds by which the clock is off.
@@ -354,7 +363,13 @@ impl Faults {
         let chosen = self.choose(|fault| matches!(fault.kind, Kind::Door(_)))?;
         match chosen {
             Kind::Door(door) => Some(door),
-            Kind::Path(_) | Kind::Code { .. } | Kind::WrongMac | Kind::Keys(_) | Kind::Asks(_) | Kind::Clock(_) => None,
+            Kind::Path(_)
+            | Kind::Code { .. }
+            | Kind::WrongMac
+            | Kind::Keys(_)
+            | Kind::Script(_)
+            | Kind::Asks(_)
+            | Kind::Clock(_) => None,
         }
     }
 
@@ -362,13 +377,14 @@ impl Faults {
     pub fn for_request(&mut self, mti: [u8; 2]) -> Plan {
         let mti = u16::from_be_bytes(mti);
         let mut plan = Plan::default();
-        for group in 0..6 {
+        for group in 0..GROUPS {
             let member = |fault: &Fault| group_of(&fault.kind) == Some(group) && fault.covers(mti);
             match self.choose(member) {
                 Some(Kind::Path(path)) => plan.path = Some(path),
                 Some(Kind::Code { code, charged }) => plan.code = Some((code, charged)),
                 Some(Kind::WrongMac) => plan.wrong_mac = true,
                 Some(Kind::Keys(flaw)) => plan.keys = Some(flaw),
+                Some(Kind::Script(template)) => plan.script = Some(template),
                 Some(Kind::Asks(digit)) => plan.asks = digit,
                 Some(Kind::Clock(seconds)) => plan.clock = seconds,
                 Some(Kind::Door(_)) | None => {}
@@ -401,11 +417,15 @@ impl Fault {
     fn covers(&self, mti: u16) -> bool {
         match self.scope {
             Scope::Any => true,
+            Scope::Upload => matches!(mti, 0x0220 | 0x0221),
             Scope::Mti(wanted) => wanted == mti,
             Scope::Connect => false,
         }
     }
 }
+
+/// How many groups there are.
+const GROUPS: u8 = 7;
 
 /// Faults of one group exclude each other.
 fn group_of(kind: &Kind) -> Option<u8> {
@@ -416,6 +436,7 @@ fn group_of(kind: &Kind) -> Option<u8> {
         Kind::Keys(_) => Some(3),
         Kind::Asks(_) => Some(4),
         Kind::Clock(_) => Some(5),
+        Kind::Script(_) => Some(6),
         Kind::Door(_) => None,
     }
 }
@@ -454,6 +475,16 @@ mod tests {
         assert_eq!(path(&mut faults), Path::Duplicate);
         assert_eq!(path(&mut faults), Path::Drop);
         assert_eq!(path(&mut faults), Path::Drop);
+    }
+
+    #[test]
+    fn an_upload_is_one_and_its_repeat_too() {
+        let mut faults = armed(&["upload drop x2", "0221 script", "0220 asks 3"]);
+        assert_eq!(faults.for_request(SALE), Plan::default());
+        let first = faults.for_request([0x02, 0x20]);
+        assert_eq!((first.path, first.script, first.asks), (Some(Path::Drop), None, 3));
+        let again = faults.for_request([0x02, 0x21]);
+        assert_eq!((again.path, again.script, again.asks), (Some(Path::Drop), Some(0x72), 0));
     }
 
     #[test]
@@ -516,6 +547,8 @@ mod tests {
             ("connect drop", "does not go with connect"),
             ("0200 delay soon", "milliseconds"),
             ("0800 asks 12", "one digit"),
+            ("upload refuse", "without a message type"),
+            ("0200 script 73", "no fault 'script 73'"),
             ("drop skip", "skip takes"),
         ] {
             let why = Fault::parse(text).unwrap_err();

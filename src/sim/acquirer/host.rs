@@ -3,7 +3,7 @@
 //! Owns: connections as numbers, framing, addresses, faults, answers that wait for their time. Must not know: sockets,
 //! TLS, files, any clock. What a request means is the `centre`'s business.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use zeroize::Zeroizing;
 
@@ -17,6 +17,9 @@ use crate::domain::time::{Instant, Now};
 
 /// Answers that may wait for their time.
 const MAX_WAITING: usize = 4_096;
+
+/// Uploads whose amount forces something that are remembered to have come; beyond that it is forced again.
+const MAX_FORCED: usize = 65_536;
 
 /// A connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,6 +111,8 @@ pub struct Host {
     links: BTreeMap<LinkId, Link>,
     /// In the order in which they are due.
     waiting: VecDeque<Waiting>,
+    /// Uploads to which their amount has been done: batch and trace.
+    forced: BTreeSet<(String, String)>,
     outputs: VecDeque<Output>,
     listening: bool,
 }
@@ -120,6 +125,7 @@ impl Host {
             faults: Faults::default(),
             links: BTreeMap::new(),
             waiting: VecDeque::new(),
+            forced: BTreeSet::new(),
             outputs: VecDeque::new(),
             listening: true,
         }
@@ -168,6 +174,7 @@ impl Host {
                 Ok(batch @ 1..=999_998) => self.centre.set_batch(batch),
                 _ => return Err("batch takes a number from 1 to 999998".to_owned()),
             },
+            ("find", numbers) => return self.find(numbers),
             ("forget-keys", "") => self.centre.forget_keys(),
             ("help", "") => return Ok(help()),
             _ => return Err(format!("no order '{line}'; {}", help())),
@@ -177,6 +184,16 @@ impl Host {
             self.outputs.push_back(Output::Listen(self.listening));
         }
         Ok(String::new())
+    }
+
+    fn find(&self, numbers: &str) -> Result<String, String> {
+        let mut numbers = numbers.split_whitespace().map(str::parse);
+        match (numbers.next(), numbers.next(), numbers.next()) {
+            (Some(Ok(batch)), Some(Ok(trace)), None) => {
+                Ok(self.centre.find(batch, trace).unwrap_or_else(|| "none".to_owned()))
+            }
+            _ => Err("find takes a batch and a trace".to_owned()),
+        }
     }
 
     fn connected(&mut self, link: LinkId) {
@@ -275,17 +292,31 @@ impl Host {
     fn plan(&mut self, request: &Message) -> Plan {
         let mut plan = self.faults.for_request(request.mti().to_bytes());
         let amount = request.text(4).and_then(|digits| digits.parse().ok());
-        if request.mti() == Mti::FINANCIAL
+        let upload = matches!(request.mti(), Mti::FINANCIAL_ADVICE | Mti::FINANCIAL_ADVICE_REPEAT);
+        if (upload || request.mti() == Mti::FINANCIAL)
             && let Some(forced) = amount.and_then(|minor| by_amount(minor, self.centre.settings.late))
         {
             match forced {
                 // The centre looks at the amount itself.
                 Forced::Code(_) => {}
+                Forced::Script(_) if upload => {}
+                Forced::Script(template) => plan.script = plan.script.or(Some(template)),
+                Forced::Path(_) | Forced::WrongMac if upload && !self.is_first(request) => {}
                 Forced::Path(path) => plan.path = plan.path.or(Some(path)),
                 Forced::WrongMac => plan.wrong_mac = true,
             }
         }
         plan
+    }
+
+    /// Whether this upload comes for the first time.
+    fn is_first(&mut self, request: &Message) -> bool {
+        if self.forced.len() >= MAX_FORCED {
+            self.forced.clear();
+        }
+        let text = |field| request.text(field).unwrap_or_default();
+        let batch = text(60).get(2..8).unwrap_or_default();
+        self.forced.insert((batch.to_owned(), text(11).to_owned()))
     }
 
     fn schedule(&mut self, now: Instant, link: LinkId, path: Option<&Path>, parcel: Parcel) {
@@ -356,5 +387,8 @@ fn named(request: &Message) -> String {
 fn help() -> String {
     let grammar: Vec<String> =
         GRAMMAR.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    format!("orders: ledger / faults / clear / batch N / forget-keys / quit / {}", grammar.join(" / "))
+    format!(
+        "orders: ledger / find BATCH TRACE / faults / clear / batch N / forget-keys / quit / {}",
+        grammar.join(" / ")
+    )
 }

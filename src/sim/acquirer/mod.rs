@@ -4,15 +4,16 @@
 //! block and the meaning of every message are written here a second time, so that two errors have to agree to go
 //! unseen. Only the field table and the framing (`codec`) are shared. Follows the UnionPay-style POS protocol.
 //!
-//! - `host`: the machine, told of time and bytes, giving bytes; `centre`, `sale`, `reversal`, `request`: what a
-//!   message means; `keys`, `card_check`: working keys, chip cards; `ledger`: what cardholders were charged
+//! - `host`: the machine, told of time and bytes, giving bytes; `centre`, `sale`, `upload`, `reversal`, `script`,
+//!   `request`: what a message means; `keys`, `card_check`: working keys, chip cards; `ledger`: what cardholders were
+//!   charged
 //! - `fault`: faults on demand (grammar in [`fault::GRAMMAR`]); `forced`: amounts that force an outcome (table there);
 //!   `delivery`: what they do to an answer
 //! - `server`, `connection`, `tls`: real sockets, one thread
 //!
 //! It knows one terminal. Made-up secrets, public, for tests only: terminal master key
 //! `0123456789ABCDEFFEDCBA9876543210`, PIN of every card `123456`, issuer master key of the simulated cards
-//! `404142434445464748494A4B4C4D4E4F`. A sale is charged when the host decides, also if the answer then gets lost.
+//! `404142434445464748494A4B4C4D4E4F`. A payment is charged when the host decides, also if the answer then gets lost.
 
 pub mod card_check;
 pub mod centre;
@@ -26,9 +27,13 @@ pub mod ledger;
 pub mod request;
 mod reversal;
 mod sale;
+mod script;
 pub mod server;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 pub mod tls;
+mod upload;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -50,16 +55,18 @@ use crate::sim::crypto::{DesKey, MacMethod};
 const AFTER_HELP: &str = "\
 Prints `ready ADDRESS` when it listens; requests are told on stderr without card data.
 
-Amounts that force an outcome, in CNY (sales only):
+Amounts that force an outcome, in CNY (sales and uploads; 9020.XX only once to an upload, whose repeats are answered):
   9000.XX  response code XX (9000.00 is an ordinary sale)      9010.0X  response code AX
   9020.01  charged, no answer                  9020.06  charged, answered twice
   9020.02  neither charged nor answered        9020.07  charged, answers for others first
   9020.03  charged, connection closed          9020.08  charged, half an answer, then closed
   9020.04  charged, the answer's MAC is wrong  9020.09  charged, answered too late (--late-ms)
   9020.05  charged, answered after 5 s         9020.10  charged, garbage for an answer
+  9030.71, 9030.72  charged, with a script (71, 72) for the card in the answer (sales only); a 0620 has to follow
 
-Orders (--control, --send): ledger | faults | clear | batch N | forget-keys | quit | help | fault …; answered by
-`ok …` or `error: …`. --send SOCKET ledger prints the totals as JSON. Faults, also for --fault:
+Orders (--control, --send): ledger | find BATCH TRACE | faults | clear | batch N | forget-keys | quit | help | fault …;
+answered by `ok …` or `error: …`. --send SOCKET ledger prints totals (all, online, offline) and counts as JSON, find one
+payment as in the ledger's file: kind online or offline, status charged, declined or reversed. Faults, also for --fault:
 ";
 
 /// Arguments of this subcommand.
@@ -139,6 +146,9 @@ pub struct Args {
     /// Offset of the host's clock from UTC in minutes.
     #[arg(long, value_name = "MINUTES", default_value_t = 480, allow_negative_numbers = true)]
     utc_offset: i16,
+    /// Answer to an upload that is there already.
+    #[arg(long, value_name = "CODE", default_value = "94", value_parser = ["94", "00"])]
+    repeat_code: String,
     /// How late the answer to 9020.09 comes.
     #[arg(long, value_name = "MS", default_value_t = 65_000)]
     late_ms: u64,
@@ -204,6 +214,7 @@ fn settings(args: &Args) -> Result<Settings, String> {
         max_amount: args.max_amount,
         address: address.ok_or("--nii takes four hex digits, as 0003")?.to_be_bytes(),
         utc_offset_minutes: args.utc_offset,
+        repeat_code: args.repeat_code.clone(),
         late: Duration::from_millis(args.late_ms),
         capture: args.capture.is_some(),
     })

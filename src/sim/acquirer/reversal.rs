@@ -3,10 +3,11 @@
 //! Owns: how the original is found and compared. Must not know: how the answer travels.
 //!
 //! Format 30, terminal 97, merchant 03, MAC A0, forced code, original unknown or never charged 25, another amount 64,
-//! another card or approval 22. A repeated reversal is answered 00 again and changes nothing.
+//! another card or approval 22. A repeated reversal is answered 00 again and changes nothing. An upload cannot be reversed:
+//! it is an original that is unknown.
 
 use super::centre::{Centre, Extras, Moment, forced_code, is_approval};
-use super::ledger::{Entry, Status};
+use super::ledger::{Entry, Kind, Status};
 use super::request::{Field60, Refusal, forbid, number, require, text};
 use crate::codec::iso8583::Message;
 use crate::domain::pan::Pan;
@@ -25,29 +26,30 @@ impl Centre {
         let code = forced_code(moment.plan)?;
         // The batch is the original's, which may be over by now.
         let key = self.key(request, field60.batch)?;
-        let original = self.ledger.find(&key).filter(|entry| entry.status != Status::Declined).cloned();
-        let Some(original) = original else {
+        let original =
+            self.ledger.find(&key).filter(|entry| entry.kind == Kind::Online && entry.status != Status::Declined);
+        let Some(original) = original.cloned() else {
             self.counters.unknown_originals += 1;
             return Err(Refusal::new("25", "no charge with this batch and trace"));
         };
         compare(request, &original)?;
-        let date = format!("{:02}{:02}", moment.local.month, moment.local.day);
         let mut extras = Extras { repeated: &[2], sign: is_approval(&code), code, ..Extras::default() };
-        extras.digits.push((15, date));
+        extras.digits.push((15, moment.date()));
         match original.status {
             Status::Reversed => self.counters.repeated_reversals += 1,
             Status::Charged | Status::Declined => {
                 let reason = text(request, 39)?.to_owned();
-                let reversed = Entry { status: Status::Reversed, code: reason, ..original };
-                extras.record = Some(self.ledger.write(moment.wall, key, reversed));
+                let reversed = Entry { at: moment.wall.0, status: Status::Reversed, code: reason, ..original };
+                extras.record = Some(self.ledger.write(key, reversed));
             }
         }
         Ok(extras)
     }
 }
 
-fn compare(request: &Message, original: &Entry) -> Result<(), Refusal> {
-    // Of a partial approval the terminal reverses what it asked for.
+/// Whether a request is about the card and the amount of an earlier one.
+pub(super) fn compare(request: &Message, original: &Entry) -> Result<(), Refusal> {
+    // Of a partial approval the terminal names what it asked for.
     if number(request, 4)? != original.asked || text(request, 49)? != original.currency {
         return Err(Refusal::new("64", "the amount differs from the original's"));
     }

@@ -8,7 +8,7 @@
 use super::card_check::{self, Session};
 use super::centre::{Centre, Extras, Moment, field_44, forced_code, is_approval};
 use super::forced::{Forced, by_amount};
-use super::ledger::{Entry, Status};
+use super::ledger::{Entry, Key, Kind, Status};
 use super::request::{Card, Field60, Refusal, forbid, number, require, text};
 use crate::codec::iso8583::Message;
 use crate::codec::tlv::{self, Tag, Writer};
@@ -18,11 +18,18 @@ use crate::sim::crypto::{PinCheck, check_pin, decrypt_track};
 /// Fields of the request that an approval repeats besides the usual ones.
 const ON_APPROVAL: &[u8] = &[2, 14, 23];
 
-/// A sale that passed every check.
-struct Approval {
-    code: String,
-    amount: u64,
-    chip: Option<Vec<u8>>,
+/// A script for the card: unblock the PIN. No card of the simulation would obey.
+const SCRIPT: [u8; 22] = [
+    0x9F, 0x18, 0x04, 0x00, 0x00, 0x00, 0x01, // its number
+    0x86, 0x0D, 0x84, 0x24, 0x00, 0x00, 0x08, 0xA1, 0xB2, 0xC3, 0xD4, 0xE5, 0xF6, 0x07, 0x18, // its command
+];
+
+/// A payment that passed every check.
+pub(super) struct Approval {
+    pub code: String,
+    pub amount: u64,
+    /// Field 55 of the answer.
+    pub chip: Option<Vec<u8>>,
 }
 
 impl Centre {
@@ -47,18 +54,40 @@ impl Centre {
         if self.ledger.is_full() {
             return Err(Refusal::new("96", "the ledger is full"));
         }
-        let (amount, currency) = (number(request, 4)?, text(request, 49)?.to_owned());
         let card = self.card(request);
         let result = card.as_ref().map_err(Clone::clone).and_then(|card| self.authorise(request, moment, card));
-        let pan = card.as_ref().ok().and_then(|card| Pan::new(&card.pan));
+        let extras = self.conclude(request, moment, &key, Kind::Online, card.as_ref().ok(), result)?;
+        let carries = |field| extras.bytes.iter().any(|(number, _)| *number == field);
+        if moment.plan.script.is_some() && carries(55) {
+            self.counters.scripts_issued += 1;
+            self.scripts.insert(key, false);
+        }
+        Ok(extras)
+    }
+
+    /// Writes what was decided into the ledger and makes the answer of it.
+    pub(super) fn conclude(
+        &mut self,
+        request: &Message,
+        moment: &Moment<'_>,
+        key: &Key,
+        kind: Kind,
+        card: Option<&Card>,
+        result: Result<Approval, Refusal>,
+    ) -> Result<Extras, Refusal> {
+        let amount = number(request, 4)?;
+        let pan = card.and_then(|card| Pan::new(&card.pan));
         let mut entry = Entry {
+            at: moment.wall.0,
+            kind,
             status: Status::Declined,
             pan: pan.map(|pan| pan.masked()).unwrap_or_default(),
             amount,
             asked: amount,
-            currency,
+            currency: text(request, 49)?.to_owned(),
             rrn: moment.rrn.clone(),
             auth: String::new(),
+            date: moment.date(),
             code: String::new(),
         };
         let mut extras = match result {
@@ -66,12 +95,12 @@ impl Centre {
                 entry.status = Status::Charged;
                 entry.amount = approval.amount;
                 entry.auth = format!("{:06}", self.auth_number());
-                self.approval(approval, &entry, moment)
+                Self::approval(approval, &entry)
             }
             Err(Refusal { code, why }) => Extras { code, why, ..Extras::default() },
         };
         entry.code.clone_from(&extras.code);
-        extras.record = Some(self.ledger.write(moment.wall, key, entry));
+        extras.record = Some(self.ledger.write(key.clone(), entry));
         Ok(extras)
     }
 
@@ -81,8 +110,7 @@ impl Centre {
         u32::from_be_bytes(bytes) % 999_999 + 1
     }
 
-    fn approval(&self, approval: Approval, entry: &Entry, moment: &Moment<'_>) -> Extras {
-        let date = format!("{:02}{:02}", moment.local.month, moment.local.day);
+    fn approval(approval: Approval, entry: &Entry) -> Extras {
         let mut extras = Extras {
             repeated: ON_APPROVAL,
             // A charge that is answered with a refusing code looks like a refusal.
@@ -91,7 +119,7 @@ impl Centre {
             ..Extras::default()
         };
         if extras.sign {
-            extras.digits = vec![(15, date), (4, approval.amount.to_string())];
+            extras.digits = vec![(15, entry.date.clone()), (4, approval.amount.to_string())];
             let organisation = if entry.pan.starts_with("62") { "CUP" } else { "OTH" };
             extras.text = vec![(38, entry.auth.clone()), (44, field_44()), (63, organisation.to_owned())];
             extras.bytes = approval.chip.map(|chip| (55, chip)).into_iter().collect();
@@ -100,7 +128,7 @@ impl Centre {
     }
 
     /// Who pays. The track is deciphered first if field 53 says so.
-    fn card(&self, request: &Message) -> Result<Card, Refusal> {
+    pub(super) fn card(&self, request: &Message) -> Result<Card, Refusal> {
         let enciphered = request.text(53).is_some_and(|digits| digits.as_bytes().get(2) == Some(&b'1'));
         match (request.text(35), enciphered) {
             (Some(track), true) => {
@@ -114,12 +142,30 @@ impl Centre {
     }
 
     fn authorise(&self, request: &Message, moment: &Moment<'_>, card: &Card) -> Result<Approval, Refusal> {
+        let (amount, code) = self.check_terms(request, moment, card)?;
+        check_entry(request)?;
+        self.check_pin(request, card)?;
+        self.check_chip(request, card)?;
+        let chip = self.chip_answer(request, card, &code, moment.plan.script);
+        // A partial approval is for half the amount.
+        let amount = if code == "10" { amount.div_ceil(2) } else { amount };
+        Ok(Approval { code, amount, chip })
+    }
+
+    /// The amount asked for, and the approving code to be answered.
+    pub(super) fn check_terms(
+        &self,
+        request: &Message,
+        moment: &Moment<'_>,
+        card: &Card,
+    ) -> Result<(u64, String), Refusal> {
         let amount = number(request, 4)?;
-        let code = forced_code(moment.plan)?;
-        if let (None, Some(Forced::Code(forced))) = (&moment.plan.code, by_amount(amount, self.settings.late))
-            && !is_approval(&forced)
-        {
-            return Err(Refusal::new(&forced, "as the amount asks for"));
+        let mut code = forced_code(moment.plan)?;
+        if let (None, Some(Forced::Code(forced))) = (&moment.plan.code, by_amount(amount, self.settings.late)) {
+            if !is_approval(&forced) {
+                return Err(Refusal::new(&forced, "as the amount asks for"));
+            }
+            code = forced;
         }
         if text(request, 49)? != "156" {
             return Err(Refusal::new("A1", "another currency than 156"));
@@ -134,16 +180,7 @@ impl Centre {
         if card.expiry.as_ref().is_some_and(|expiry| *expiry < this_month) {
             return Err(Refusal::new("54", "the card has expired"));
         }
-        check_entry(request)?;
-        self.check_pin(request, card)?;
-        let code = match by_amount(amount, self.settings.late) {
-            Some(Forced::Code(forced)) if moment.plan.code.is_none() => forced,
-            _ => code,
-        };
-        let chip = self.check_chip(request, card, &code)?;
-        // A partial approval is for half the amount.
-        let amount = if code == "10" { amount.div_ceil(2) } else { amount };
-        Ok(Approval { code, amount, chip })
+        Ok((amount, code))
     }
 
     fn check_pin(&self, request: &Message, card: &Card) -> Result<(), Refusal> {
@@ -169,9 +206,9 @@ impl Centre {
         }
     }
 
-    /// Field 55 of the answer, if the request has one.
-    fn check_chip(&self, request: &Message, card: &Card, code: &str) -> Result<Option<Vec<u8>>, Refusal> {
-        let Some(tags) = request.bytes(55) else { return Ok(None) };
+    /// Whether field 55, if there is one, can be what a card gave for this payment.
+    pub(super) fn check_chip(&self, request: &Message, card: &Card) -> Result<(), Refusal> {
+        let Some(tags) = request.bytes(55) else { return Ok(()) };
         let value = |tag| card_check::value(tags, Tag(tag));
         if tlv::check(tags).is_err() {
             return Err(Refusal::new("30", "field 55 is no TLV"));
@@ -183,24 +220,36 @@ impl Centre {
         if amount != text(request, 4)? {
             return Err(Refusal::new("30", "tag 9F02 and field 4 differ"));
         }
-        let session = Session::new(&self.settings.card_key, &card.pan, card.sequence, tags);
-        let genuine = session.as_ref().is_some_and(|session| session.is_genuine(tags));
-        if self.settings.check_arqc && !genuine {
+        let genuine = || self.session(card, tags).is_some_and(|session| session.is_genuine(tags));
+        if self.settings.check_arqc && !genuine() {
             return Err(Refusal::new("59", "the card's cryptogram is not genuine"));
         }
+        Ok(())
+    }
+
+    /// Field 55 of the answer, if the request has one.
+    fn chip_answer(&self, request: &Message, card: &Card, code: &str, script: Option<u8>) -> Option<Vec<u8>> {
+        let tags = request.bytes(55)?;
         let mut answer = Writer::new();
-        answer.put(Tag(0x9F36), value(0x9F36).unwrap_or_default());
+        answer.put(Tag(0x9F36), card_check::value(tags, Tag(0x9F36)).unwrap_or_default());
         let response = code.as_bytes().try_into().unwrap_or(*b"00");
-        if let Some(proof) = session.and_then(|session| session.authentication(tags, response)) {
+        if let Some(proof) = self.session(card, tags).and_then(|session| session.authentication(tags, response)) {
             answer.put(Tag(0x91), &proof);
         }
         answer.put(Tag(0x8A), &response);
-        Ok(Some(answer.finish().to_vec()))
+        if let Some(template) = script {
+            answer.put(Tag(template.into()), &SCRIPT);
+        }
+        Some(answer.finish().to_vec())
+    }
+
+    fn session(&self, card: &Card, tags: &[u8]) -> Option<Session> {
+        Session::new(&self.settings.card_key, &card.pan, card.sequence, tags)
     }
 }
 
 /// Whether field 22 goes with the fields that are there.
-fn check_entry(request: &Message) -> Result<(), Refusal> {
+pub(super) fn check_entry(request: &Message) -> Result<(), Refusal> {
     let mode = text(request, 22)?;
     let chip = matches!(mode.get(..2), Some("05" | "07"));
     if chip != request.has(55) {

@@ -86,6 +86,8 @@ pub struct Settings {
     pub address: [u8; 2],
     /// Offset of the host's clock from UTC.
     pub utc_offset_minutes: i16,
+    /// Answer to an upload that is there already: 94 or 00.
+    pub repeat_code: String,
     /// How late the answer to an amount is that forces a late answer.
     pub late: Duration,
     /// Whether frames are captured.
@@ -108,6 +110,7 @@ impl Default for Settings {
             max_amount: 5_000_000,
             address: [0x00, 0x03],
             utc_offset_minutes: 480,
+            repeat_code: "94".to_owned(),
             late: Duration::from_secs(65),
             capture: false,
         }

@@ -16,21 +16,27 @@ pub const REPEAT_DELAY: Duration = Duration::from_millis(250);
 pub const REPEAT_PERIOD: Duration = Duration::from_millis(33);
 /// Between press and release of a worn contact.
 const BOUNCE: Duration = Duration::from_millis(2);
+/// What happens when it is handed over.
+const ON_TIME: Duration = Duration::ZERO;
+/// A motion that comes later than this puts off all that follow.
+const LATE: Duration = Duration::from_millis(1);
 /// The most that may wait to be typed.
 const MAX_QUEUE: usize = 10_000;
 
 /// What comes out of the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// One packet of events.
-    Events(Vec<Event>),
+    /// One packet of events, which happened so long ago: the kernel stamps what a worn contact does more exactly than
+    /// this process is woken.
+    Events(Vec<Event>, Duration),
     /// All that this client ordered has been typed.
     Done(ClientId),
 }
 
 #[derive(Clone, Copy)]
 enum Step {
-    Move(Key, Motion),
+    Move(Key, Motion, Duration),
+    Raw(Event),
     Drop,
     Done(ClientId),
 }
@@ -79,9 +85,9 @@ impl Fingers {
         }
         let mut at = self.free_at.max(now);
         for key in keys {
-            self.plan(at, Step::Move(*key, Motion::Down));
+            self.plan(at, Step::Move(*key, Motion::Down, ON_TIME));
             at = at.after(self.press);
-            self.plan(at, Step::Move(*key, Motion::Up));
+            self.plan(at, Step::Move(*key, Motion::Up, ON_TIME));
             at = at.after(self.gap);
         }
         self.free_at = at;
@@ -94,34 +100,35 @@ impl Fingers {
         if self.repeats && repeats > u128::from(u16::MAX) {
             return Err("a key is held for half an hour at most".to_owned());
         }
-        self.plan(now, Step::Move(key, Motion::Down));
+        self.plan(now, Step::Move(key, Motion::Down, ON_TIME));
         let end = now.after(how_long);
         let mut at = now.after(REPEAT_DELAY);
         while self.repeats && at < end {
-            self.plan(at, Step::Move(key, Motion::Repeat));
+            self.plan(at, Step::Move(key, Motion::Repeat, ON_TIME));
             at = at.after(REPEAT_PERIOD);
         }
-        self.plan(end, Step::Move(key, Motion::Up));
+        self.plan(end, Step::Move(key, Motion::Up, ON_TIME));
         Ok(())
     }
 
     /// Presses or releases a key and leaves it so.
     pub fn set(&mut self, now: Instant, key: Key, motion: Motion) {
-        self.plan(now, Step::Move(key, motion));
+        self.plan(now, Step::Move(key, motion, ON_TIME));
     }
 
     /// A worn contact: so many short pairs, then the press that was meant.
     pub fn bounce(&mut self, now: Instant, key: Key, times: u8) {
-        let mut at = self.free_at.max(now);
-        for _ in 0..times {
-            self.plan(at, Step::Move(key, Motion::Down));
-            at = at.after(BOUNCE);
-            self.plan(at, Step::Move(key, Motion::Up));
-            at = at.after(BOUNCE);
+        let pairs = BOUNCE * 2 * u32::from(times);
+        let mut at = self.free_at.max(now).after(pairs);
+        for n in 0..u32::from(times) {
+            // All handed over at once, each with its own time.
+            let ago = pairs.saturating_sub(BOUNCE * 2 * n);
+            self.plan(at, Step::Move(key, Motion::Down, ago));
+            self.plan(at, Step::Move(key, Motion::Up, ago.saturating_sub(BOUNCE)));
         }
-        self.plan(at, Step::Move(key, Motion::Down));
+        self.plan(at, Step::Move(key, Motion::Down, ON_TIME));
         at = at.after(self.press);
-        self.plan(at, Step::Move(key, Motion::Up));
+        self.plan(at, Step::Move(key, Motion::Up, ON_TIME));
         self.free_at = at.after(self.gap);
     }
 
@@ -129,6 +136,12 @@ impl Fingers {
     pub fn lose_events(&mut self, now: Instant) {
         let at = self.free_at.max(now);
         self.plan(at, Step::Drop);
+    }
+
+    /// Any event at all, as a broken or hostile device sends it; what is down stays as it is known.
+    pub fn emit(&mut self, now: Instant, event: Event) {
+        let at = self.free_at.max(now);
+        self.plan(at, Step::Raw(event));
     }
 
     /// Tells this client when all that was ordered so far has been typed.
@@ -146,7 +159,7 @@ impl Fingers {
             .into_values()
             .filter_map(|step| match step {
                 Step::Done(client) => Some(client),
-                Step::Move(..) | Step::Drop => None,
+                Step::Move(..) | Step::Raw(_) | Step::Drop => None,
             })
             .collect()
     }
@@ -166,10 +179,13 @@ impl Fingers {
     pub fn poll(&mut self) -> Option<Output> {
         loop {
             let entry = self.queue.first_entry().filter(|e| e.key().0 <= self.now)?;
-            match entry.remove() {
+            let ((due, _), step) = entry.remove_entry();
+            self.put_off(self.now.since(due));
+            match step {
                 Step::Done(client) => return Some(Output::Done(client)),
-                Step::Drop => return Some(Output::Events(vec![SYN_DROPPED, SYN_REPORT])),
-                Step::Move(key, motion) => {
+                Step::Raw(event) => return Some(Output::Events(vec![event, SYN_REPORT], ON_TIME)),
+                Step::Drop => return Some(Output::Events(vec![SYN_DROPPED, SYN_REPORT], ON_TIME)),
+                Step::Move(key, motion, ago) => {
                     let changes = match motion {
                         Motion::Down => self.down.insert(key),
                         Motion::Up => self.down.remove(&key),
@@ -177,10 +193,19 @@ impl Fingers {
                     };
                     // As in the kernel: a key that is down cannot go down again.
                     if changes {
-                        return Some(Output::Events(packet(key, motion)));
+                        return Some(Output::Events(packet(key, motion), ago));
                     }
                 }
             }
+        }
+    }
+
+    /// On a busy machine a press may come late; a release that then came in time would make a bounce of it.
+    fn put_off(&mut self, late: Duration) {
+        if late > LATE {
+            let waiting = std::mem::take(&mut self.queue);
+            self.queue = waiting.into_iter().map(|((at, n), step)| ((at.after(late), n), step)).collect();
+            self.free_at = self.free_at.after(late);
         }
     }
 
@@ -210,8 +235,9 @@ mod tests {
         while let Some(at) = fingers.deadline().filter(|at| *at <= end) {
             fingers.expire(at);
             while let Some(output) = fingers.poll() {
-                let Output::Events(events) = output else { continue };
-                out.extend(events.iter().filter(|e| e.kind == EV_KEY).map(|e| (at.0 / 1_000, e.code, e.value)));
+                let Output::Events(events, ago) = output else { continue };
+                let ms = at.since(Instant(0)).saturating_sub(ago).as_millis().try_into().unwrap();
+                out.extend(events.iter().filter(|e| e.kind == EV_KEY).map(|e| (ms, e.code, e.value)));
             }
         }
         out
@@ -223,6 +249,18 @@ mod tests {
         fingers.type_keys(ms(5), &Layout::Numpad.text(&["12", "enter"]).unwrap()).unwrap();
         let expected = [(5, 79, 1), (45, 79, 0), (75, 80, 1), (115, 80, 0), (145, 96, 1), (185, 96, 0)];
         assert_eq!(keys(&mut fingers, ms(9_999)), expected);
+    }
+
+    #[test]
+    fn a_press_that_comes_late_is_as_long_as_any_other() {
+        let mut fingers = fingers();
+        fingers.type_keys(ms(5), &Layout::Numpad.text(&["12"]).unwrap()).unwrap();
+        fingers.expire(ms(40));
+        assert!(matches!(fingers.poll(), Some(Output::Events(..))));
+        assert_eq!((fingers.poll(), fingers.deadline()), (None, Some(ms(80))));
+        assert_eq!(keys(&mut fingers, ms(9_999)), [(80, 79, 0), (110, 80, 1), (150, 80, 0)]);
+        fingers.type_keys(ms(151), &Layout::Numpad.text(&["enter"]).unwrap()).unwrap();
+        assert_eq!(fingers.deadline(), Some(ms(180)), "the next order keeps its distance, too");
     }
 
     #[test]

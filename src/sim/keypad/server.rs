@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::poll::PollFd;
 
-use super::event::Motion;
+use super::event::{Event, Motion};
 use super::fingers::{Fingers, Output};
 use super::keys::{Key, Layout};
 use super::node::{Description, Node};
@@ -19,7 +19,8 @@ use crate::sim::wait::{Ending, readable, wait};
 
 /// All words, for the error message and `help`.
 const WORDS: &str = "key NAME | keys DIGITS | enter | cancel | clear | type DIGITS NAME … | hold NAME SECONDS | \
-                     down NAME | up NAME | bounce NAME [TIMES] | syn-dropped | unplug | plug | status | help | quit";
+                     down NAME | up NAME | bounce NAME [TIMES] | raw TYPE CODE VALUE | syn-dropped | \
+                     unplug | plug | status | help | quit";
 /// Short pairs of a worn contact, if no number is given.
 const BOUNCES: u8 = 3;
 
@@ -112,11 +113,11 @@ impl Server {
         while let Some(output) = self.fingers.poll() {
             match output {
                 Output::Done(client) => self.control.answer(client, &Ok(String::new())),
-                Output::Events(events) => {
+                Output::Events(events, ago) => {
                     let sent = match &mut self.device {
                         Device::Unplugged => Ok(()),
                         Device::Socket(node) => {
-                            node.emit(&events, Clock::since_epoch());
+                            node.emit(&events, Clock::since_epoch().saturating_sub(ago));
                             Ok(())
                         }
                         Device::Uinput(device) => device.emit(&events),
@@ -155,6 +156,12 @@ impl Server {
                 let key = self.plugged_key(name)?;
                 let times = times.first().map_or(Ok(BOUNCES), |n| number(n))?;
                 self.fingers.bounce(now, key, times);
+                self.fingers.report(now, client);
+                return Ok(None);
+            }
+            ["raw", kind, code, value] => {
+                let event = Event { kind: number(kind)?, code: number(code)?, value: number(value)? };
+                self.fingers.emit(now, event);
                 self.fingers.report(now, client);
                 return Ok(None);
             }

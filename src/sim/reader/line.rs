@@ -15,8 +15,12 @@ pub struct Faults {
     pub noise: usize,
     /// Answers still to be sent with a wrong check sum.
     pub corrupt: u32,
+    /// Answers with one bit turned over, another one each time.
+    pub flip: u32,
     /// Answers of which only the first half leaves.
     pub truncate: u32,
+    /// Answers in whose place comes a frame that claims 65535 bytes and goes on for thousands.
+    pub oversize: u32,
     /// Commands to be answered with NACK instead of ACK.
     pub nack: u32,
     /// Commands to be answered with no ACK and no answer.
@@ -41,13 +45,23 @@ pub struct Line {
     due: VecDeque<(Instant, Vec<u8>)>,
     last_answer: Vec<u8>,
     noise: Noise,
+    /// Which bit was turned over last.
+    flipped: usize,
 }
+
+/// The head of an extended frame of 65535 bytes, with a right check sum.
+const OVERSIZE: [u8; 8] = [0x00, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x02];
+/// How many bytes follow it.
+const OVERSIZE_BYTES: usize = 4_096;
+/// From one turned bit to the next.
+const FLIP_STRIDE: usize = 11;
 
 impl Line {
     /// A quiet, healthy line; the seed chooses the noise.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { faults: Faults::default(), due: VecDeque::new(), last_answer: Vec::new(), noise: Noise(seed | 1) }
+        let noise = Noise(seed | 1);
+        Self { faults: Faults::default(), due: VecDeque::new(), last_answer: Vec::new(), noise, flipped: 0 }
     }
 
     /// Sends ACK, or NACK if that was ordered; says whether the command may go on.
@@ -123,8 +137,17 @@ impl Line {
         {
             *sum ^= 0x01;
         }
+        if spend(&mut self.faults.flip) {
+            self.flipped += FLIP_STRIDE;
+            if let Some(byte) = (self.flipped / 8).checked_rem(bytes.len()).and_then(|at| bytes.get_mut(at)) {
+                *byte ^= 0x80 >> (self.flipped % 8);
+            }
+        }
         if spend(&mut self.faults.truncate) {
             bytes.truncate(bytes.len() / 2);
+        }
+        if spend(&mut self.faults.oversize) {
+            bytes = [&OVERSIZE[..], &self.noise.bytes(OVERSIZE_BYTES)].concat();
         }
         let noise = std::mem::take(&mut self.faults.noise);
         if noise > 0 {

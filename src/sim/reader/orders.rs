@@ -11,10 +11,10 @@ use super::server::Server;
 use super::trace::Trace;
 
 /// All words, for the error message and `help`.
-const WORDS: &str = "card in | card out | card two | card remove-after N | card set NAME VALUE … | noise N | babble N | \
-                     corrupt [N] | truncate [N] | nack [N] | drop [N] | error [N] | silence on|off | hang | reset | \
-                     delay MS | byte-gap MS | card-time MS | more-above N | unplug | plug | unlock | trace FILE | \
-                     trace off | status | help | quit";
+const WORDS: &str = "card in [remove-after N] | card out | card two | card remove-after N | card set NAME VALUE … | \
+                     noise N | babble N | corrupt [N] | flip [N] | truncate [N] | oversize [N] | nack [N] | drop [N] | \
+                     error [N] | silence on|off | hang | reset | delay MS | byte-gap MS | card-time MS | more-above N | \
+                     unplug | plug | unlock | trace FILE | trace off | status | help | quit";
 
 impl Server {
     /// Carries out one line.
@@ -27,7 +27,9 @@ impl Server {
             ["noise", n] => faults.noise = usize::from(number::<u16>(n)?),
             ["babble", n] => self.chip.line.babble(now, usize::from(number::<u16>(n)?)),
             ["corrupt", n @ ..] => faults.corrupt = count(n)?,
+            ["flip", n @ ..] => faults.flip = count(n)?,
             ["truncate", n @ ..] => faults.truncate = count(n)?,
+            ["oversize", n @ ..] => faults.oversize = count(n)?,
             ["nack", n @ ..] => faults.nack = count(n)?,
             ["drop", n @ ..] => faults.drop = count(n)?,
             ["error", n @ ..] => faults.error = count(n)?,
@@ -56,6 +58,12 @@ impl Server {
         let now = self.clock.now();
         match words {
             ["in"] => self.hand.put(now, &mut self.chip),
+            // In one order, so that the reader has no time in between.
+            ["in", "remove-after", n] => {
+                let apdus = number(n)?;
+                self.hand.put(now, &mut self.chip);
+                self.chip.field.remove_after(apdus);
+            }
             ["out"] => self.hand.take(&mut self.chip),
             ["two"] => self.hand.put_two(now, &mut self.chip),
             ["remove-after", n] => self.chip.field.remove_after(number(n)?),

@@ -3,6 +3,10 @@
 ALTER TABLE terminal ADD COLUMN clock_boot TEXT;
 ALTER TABLE terminal ADD COLUMN clock_mono INTEGER;
 ALTER TABLE terminal ADD COLUMN clock_wall INTEGER;
+-- Payments are numbered from here on: a restore jumps over numbers that may have been used after the backup.
+ALTER TABLE terminal ADD COLUMN first_id INTEGER NOT NULL DEFAULT 1;
+-- Changes whenever it is tried whether a write goes through.
+ALTER TABLE terminal ADD COLUMN touched INTEGER NOT NULL DEFAULT 0;
 -- Of the sealing key, so that another one is known at once.
 ALTER TABLE terminal ADD COLUMN key_check BLOB;
 -- The head of the journal, kept apart from its rows: the last number, and a keyed hash over the last row's.
@@ -66,6 +70,25 @@ WHEN new.forwarding IS NOT old.forwarding AND (
     OR (old.forwarding IS 'abandoned' AND new.forwarding IS NOT 'accepted'))
 BEGIN
     SELECT RAISE(ABORT, 'a payment that the host has, or that was given up, is not sent again');
+END;
+
+-- The life of a payment, as it is drawn in life.rs: what is finished stays as it ended.
+CREATE TRIGGER payment_life BEFORE UPDATE OF state, outcome ON payment
+WHEN (new.state IS NOT old.state OR new.outcome IS NOT old.outcome)
+ AND old.state || ' ' || coalesce(old.outcome, '') || '>' || new.state || ' ' || coalesce(new.outcome, '') NOT IN (
+    'created >authorising ',
+    'created >finished cancelled',
+    'created >finished declined',
+    'created >finished approved-offline',
+    'authorising >finished approved',
+    'authorising >finished declined',
+    'authorising >finished cancelled',
+    'authorising >finished unknown',
+    'authorising >reversing unknown',
+    'reversing unknown>finished cancelled',
+    'reversing unknown>finished unknown')
+BEGIN
+    SELECT RAISE(ABORT, 'a payment cannot go from where it is to there');
 END;
 
 -- Cards that are not accepted offline: by keyed hash.

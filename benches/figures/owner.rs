@@ -1,0 +1,95 @@
+//! An app that makes payments and hears of them.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use serde::Serialize;
+use zbus::connection::Builder;
+use zbus::{Connection, DynamicType, Message, MessageStream, OwnedObjectPath, Variant};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const SERVICE: &str = "org.smartposd.Pos1";
+const TERMINAL: &str = "/org/smartposd/Pos1/Terminal0";
+const PATIENCE: Duration = Duration::from_secs(40);
+
+pub struct Owner {
+    pub connection: Connection,
+    messages: MessageStream,
+    made: u32,
+}
+
+impl Owner {
+    pub async fn on(address: &str) -> Result<Self> {
+        let connection = Builder::address(address).build().await?;
+        let messages = MessageStream::from(&connection);
+        Ok(Self { connection, messages, made: 0 })
+    }
+
+    /// Creates and starts a sale; gives its object.
+    pub async fn begin(&mut self, minor: u64) -> Result<String> {
+        self.made += 1;
+        let name = self.connection.unique_name().map(ToString::to_string).unwrap_or_default();
+        let key = format!("bench{name}-{}", self.made);
+        let body = ("sale", key, minor, "CNY", HashMap::<&str, Variant<'_>>::new());
+        let created = self.call(TERMINAL, "Terminal", "CreateTransaction", &body).await?;
+        let path: OwnedObjectPath = created.body().deserialize()?;
+        self.call(path.as_str(), "Transaction", "Start", &()).await?;
+        Ok(path.to_string())
+    }
+
+    /// Waits until the payment is in this state: when that was heard.
+    pub async fn until(&mut self, wanted: &str) -> Result<Instant> {
+        loop {
+            let (member, now, message) = self.next().await?;
+            if member != "StateChanged" {
+                continue;
+            }
+            let (_, state): (String, String) = message.body().deserialize()?;
+            if state == wanted {
+                return Ok(now);
+            }
+            if state == "finished" {
+                return Err(format!("the payment finished before it was {wanted}").into());
+            }
+        }
+    }
+
+    /// Waits for a signal: when it was heard.
+    pub async fn signal(&mut self, wanted: &str) -> Result<Instant> {
+        loop {
+            let (member, now, _) = self.next().await?;
+            if member == wanted {
+                return Ok(now);
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<(String, Instant, Message)> {
+        let message = tokio::time::timeout(PATIENCE, self.messages.next()).await?.ok_or("the bus is gone")??;
+        let now = Instant::now();
+        let member = message.header().member().map(ToString::to_string).unwrap_or_default();
+        Ok((member, now, message))
+    }
+
+    pub async fn cancel(&self, payment: &str) -> Result<()> {
+        self.call(payment, "Transaction", "Cancel", &()).await.map(drop)
+    }
+
+    pub async fn acknowledge(&self, payment: &str) -> Result<()> {
+        self.call(payment, "Transaction", "Acknowledge", &()).await.map(drop)
+    }
+
+    async fn call<B: Serialize + DynamicType>(
+        &self,
+        path: &str,
+        face: &str,
+        method: &str,
+        body: &B,
+    ) -> Result<Message> {
+        let face = format!("{SERVICE}.{face}");
+        Ok(self.connection.call_method(Some(SERVICE), path, Some(face.as_str()), method, body).await?)
+    }
+}

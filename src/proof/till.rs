@@ -142,8 +142,9 @@ impl World<'_> {
     /// The process is gone.
     fn goes_down(&mut self, kind: Crash) -> Checked {
         self.disk.power_off();
-        self.teller = None;
-        self.died_at = self.clock.now;
+        if self.teller.take().is_some() {
+            self.died_at = self.clock.now;
+        }
         self.down = Some(kind);
         self.crash = None;
         Ok(())

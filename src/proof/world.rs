@@ -27,7 +27,7 @@ use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
 use crate::domain::ids::{MerchantId, OperatorId, TerminalId, TransactionId};
 use crate::domain::offline::{Forwarding, OfflineLimits, Resolution};
-use crate::domain::outcome::{Role, TransactionState};
+use crate::domain::outcome::{Role, TerminalState, TransactionState};
 use crate::domain::prompt::Prompt;
 use crate::domain::secret::SecretBytes;
 use crate::engine::command::{Command, CommandId, Device, ListFilter, NewTransaction, Refusal, RefusalKind, Reply};
@@ -337,6 +337,11 @@ impl<'r> World<'r> {
     /// A payment that was not let start is cancelled; the app makes another one.
     fn give_up(&mut self, place: usize) -> Checked {
         self.refused = None;
+        let stopped = self.teller.as_ref().map(|t| t.engine().snapshot().terminal.state);
+        if matches!(stopped, Some(TerminalState::OutOfService | TerminalState::SignedOut)) && self.dice.percent(70) {
+            // What the terminal does not do by itself any more.
+            return self.ask(Call::Other("sign in"), Command::SignIn);
+        }
         let Some((caller, id)) = self.apps.orders.get(place).and_then(|o| Some((self.apps.caller_of(o), o.id?))) else {
             return Ok(());
         };
@@ -352,7 +357,7 @@ impl<'r> World<'r> {
         let Some(teller) = &self.teller else { return Ok(()) };
         let set = teller.engine().snapshot().terminal.supervisor_set;
         let password = people::password(0, &mut self.dice);
-        let Some(operator) = OperatorId::new(self.dice.one_of(people::SUPERVISORS)) else {
+        let Some(operator) = OperatorId::new(people::SUPERVISORS[usize::from(self.dice.percent(10))]) else {
             return Ok(());
         };
         let command = if set {
@@ -402,7 +407,11 @@ impl<'r> World<'r> {
     }
 
     fn create(&mut self) -> Checked {
-        let minor = self.dice.one_of([1, 1_234, 9_900, 9_900, 15_000, 20_000, 30_000, 30_001, 100_000, 5_000_001]);
+        let minor = if self.dice.percent(3) {
+            5_000_001
+        } else {
+            self.dice.one_of([1, 1_234, 9_900, 9_900, 15_000, 20_000, 30_000, 30_001, 100_000])
+        };
         match self.apps.wish(minor, &mut self.dice) {
             Some(place) => self.create_order(place),
             None => Ok(()),

@@ -14,7 +14,7 @@ use crate::domain::offline::{Forwarding, OfflineMode, Resolution};
 use crate::domain::outcome::{Outcome, TransactionState};
 use crate::domain::response::ResponseAction;
 use crate::engine::event::Event;
-use crate::engine::record::Recovered;
+use crate::engine::record::OpenReversal;
 use crate::engine::snapshot::TransactionView;
 
 /// The host's clock may be so wrong without being distrusted, and the terminal's trusted time with it. Microseconds.
@@ -27,6 +27,11 @@ fn trace_of(view: &TransactionView) -> Option<Trace> {
     view.stan.zip(view.batch).map(|(stan, batch)| (batch.get(), stan.get()))
 }
 
+/// Its request may have left, and no answer stands.
+fn is_sent(view: &TransactionView) -> bool {
+    matches!(view.state, TransactionState::Authorising | TransactionState::Reversing)
+}
+
 /// A person gave it up, knowing that nobody knows.
 fn given_up(view: &TransactionView) -> bool {
     view.resolution.as_deref().is_some_and(|r| r.starts_with(Resolution::Abandon.as_str()))
@@ -37,8 +42,11 @@ impl World<'_> {
     pub(super) fn audit(&mut self) -> Checked {
         let Some(teller) = &self.teller else { return Ok(()) };
         // A disk that cannot be read now is looked at again when it can.
-        let (Ok(views), Ok(stored)) = (self.views(), teller.store().load()) else { return Ok(()) };
-        for view in &views {
+        let Ok(views) = self.views() else { return Ok(()) };
+        let open = views.iter().any(|v| is_sent(v) || v.outcome == Some(Outcome::Unknown));
+        let stored = if open { teller.store().load().map(|r| r.reversals) } else { Ok(Vec::new()) };
+        let Ok(stored) = stored else { return Ok(()) };
+        for view in views.iter() {
             self.check_payment(view, &stored)?;
         }
         for (trace, entry) in self.acquirer.books.iter().filter(|(_, e)| e.charged()) {
@@ -50,7 +58,7 @@ impl World<'_> {
                 other => return broken("no payment is lost", format!("payment {id} is {other:?} on disk")),
             }
         }
-        for reversal in &stored.reversals {
+        for reversal in &stored {
             let over = views.iter().find(|v| v.id == reversal.id && v.state == TransactionState::Finished);
             if let Some(view) = over {
                 return broken("card data go with their use", format!("the reversal of {} is kept", view.id));
@@ -62,10 +70,10 @@ impl World<'_> {
         Ok(())
     }
 
-    fn check_payment(&self, view: &TransactionView, stored: &Recovered) -> Checked {
+    fn check_payment(&self, view: &TransactionView, stored: &[OpenReversal]) -> Checked {
         let id = view.id;
-        let reversal = stored.reversals.iter().any(|r| r.id == id);
-        let sent = matches!(view.state, TransactionState::Authorising | TransactionState::Reversing);
+        let reversal = stored.iter().any(|r| r.id == id);
+        let sent = is_sent(view);
         let unknown = view.outcome == Some(Outcome::Unknown);
         if (sent || unknown) && !reversal && !given_up(view) {
             return broken("what is unknown is reversed", format!("payment {id} is {} without a reversal", view.state));
@@ -100,12 +108,12 @@ impl World<'_> {
     }
 
     /// A cardholder is out of pocket: there must be an approval, or something that takes it back.
-    fn check_charge(&self, trace: Trace, entry: &Entry, views: &[TransactionView], stored: &Recovered) -> Checked {
+    fn check_charge(&self, trace: Trace, entry: &Entry, views: &[TransactionView], stored: &[OpenReversal]) -> Checked {
         let Some(view) = views.iter().find(|v| trace_of(v) == Some(trace)) else {
             return broken("no charge without a payment", format!("{trace:?} {entry:?}"));
         };
         let approved = matches!(view.outcome, Some(Outcome::Approved | Outcome::ApprovedOffline));
-        let reversal = stored.reversals.iter().any(|r| r.id == view.id);
+        let reversal = stored.iter().any(|r| r.id == view.id);
         if approved || reversal || given_up(view) {
             return Ok(());
         }
@@ -119,13 +127,13 @@ impl World<'_> {
     pub(super) fn check_after_start(&mut self) -> Checked {
         self.audit()?;
         // What was accepted in the last moment, and never told.
-        for view in self.views().unwrap_or_default() {
+        for view in self.views().unwrap_or_default().iter() {
             if view.forwarding.is_some() {
                 self.accepted(view.id, self.died_at)?;
             }
         }
         self.note_held();
-        if !self.disk.is_faulty() && self.dice.percent(35) {
+        if !self.disk.is_faulty() && self.dice.percent(20) {
             raw::check(self.rack, &self.disk)?;
         }
         Ok(())
@@ -152,7 +160,7 @@ impl World<'_> {
             let what = format!("{reversals} reversals, {scripts} scripts, {:?}", stored.queue);
             return broken("everything drains", what);
         }
-        for view in &views {
+        for view in views.iter() {
             let entry = trace_of(view).and_then(|t| self.acquirer.books.get(&t)).copied().unwrap_or_default();
             let owed = match view.outcome {
                 Some(Outcome::Approved) => true,

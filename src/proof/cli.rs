@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::log::Log;
-use super::run::{Runner, STEPS, many};
+use super::run::{Runner, STEPS, many, name_seeds_in_panics};
 
 /// Runs the whole terminal under a seed: real engine and store on a simulated disk, in a simulated world.
 #[derive(ClapArgs, Debug)]
@@ -21,6 +21,9 @@ pub struct Args {
     /// The first of them.
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// End with the first seed that breaks a rule.
+    #[arg(long)]
+    stop: bool,
     /// Steps of one run.
     #[arg(long, default_value_t = STEPS)]
     steps: u32,
@@ -47,8 +50,9 @@ fn one(seed: u64, steps: u32, log: Option<&PathBuf>) -> Result<(), String> {
 }
 
 fn several(args: &Args) -> Result<(), String> {
+    name_seeds_in_panics();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let summary = many(args.from, args.seeds, args.steps, threads)?;
+    let summary = many(args.from, args.seeds, args.steps, threads, args.stop)?;
     print!("{}", summary.tally.table());
     println!("findings");
     for (seed, violation) in summary.violations.iter().take(20) {

@@ -59,8 +59,8 @@ pub struct Cut {
 struct Inode {
     bytes: Vec<u8>,
     flushed_len: usize,
-    /// Sectors written since the last flush, with what stood there before each write, in order.
-    undo: Vec<(usize, Box<[u8]>)>,
+    /// Writes since the last flush, in order: the first sector, and what stood in it and those behind it before.
+    undo: Vec<(usize, Vec<u8>)>,
     lens: Vec<usize>,
     /// Sectors whose flush failed: what programs see there is not on the medium.
     ghosts: BTreeMap<usize, Box<[u8]>>,
@@ -79,7 +79,7 @@ struct State {
     /// A fault, the number of good operations before it, and how many it hits.
     fault: Option<(Fault, u32, u32)>,
     /// Bytes that must never be written in the clear.
-    secrets: Vec<Vec<u8>>,
+    secrets: Vec<Needle>,
     leaked: bool,
     changes: u64,
     flushes: u64,
@@ -117,7 +117,7 @@ impl Disk {
 
     /// Never to be written in the clear.
     pub fn forbid(&self, secrets: Vec<Vec<u8>>) {
-        self.state().secrets = secrets;
+        self.state().secrets = secrets.into_iter().map(Needle::new).collect();
     }
 
     /// Whether it was written after all.
@@ -265,7 +265,7 @@ impl Disk {
         let end = offset.saturating_add(bytes.len());
         let grows = state.inodes.get(&inode).is_none_or(|i| i.bytes.len() < end);
         state.change(Some(Fault::Write), grows)?;
-        if state.secrets.iter().any(|s| contains(bytes, s)) {
+        if state.secrets.iter().any(|s| s.is_in(bytes)) {
             state.leaked = true;
         }
         let sector = state.sector;
@@ -299,10 +299,11 @@ impl Disk {
     pub fn flush(&self, inode: u32, directory: bool) -> Result<(), DiskError> {
         let state = &mut *self.state();
         let result = state.change(Some(Fault::Flush), false);
+        let sector = state.sector;
         let file = state.inodes.get_mut(&inode).ok_or(DiskError::NotFound)?;
         if let Err(error) = result {
             if !state.off {
-                file.give_up();
+                file.give_up(sector);
             }
             return Err(error);
         }
@@ -366,24 +367,30 @@ impl Inode {
         if from >= to {
             return;
         }
-        for number in from / sector..=(to - 1) / sector {
-            let old = match self.ghosts.remove(&number) {
-                Some(ghost) => ghost,
-                None => self.sector_at(sector, number),
-            };
-            self.undo.push((number, old));
+        let (first, behind) = (from / sector, (to - 1) / sector + 1);
+        let there = self.bytes.get(first * sector..).unwrap_or_default();
+        let there = there.get(..(behind - first) * sector).unwrap_or(there);
+        let mut old = Vec::with_capacity((behind - first) * sector);
+        old.extend_from_slice(there);
+        old.resize((behind - first) * sector, 0);
+        if !self.ghosts.is_empty() {
+            for (number, place) in (first..behind).zip(old.chunks_exact_mut(sector)) {
+                if let Some(ghost) = self.ghosts.remove(&number) {
+                    place.copy_from_slice(&ghost);
+                }
+            }
         }
+        self.undo.push((first, old));
     }
 
-    fn sector_at(&self, sector: usize, number: usize) -> Box<[u8]> {
-        let start = number * sector;
-        let there = self.bytes.get(start..).unwrap_or_default();
-        let mut old = vec![0; sector];
-        let count = there.len().min(sector);
-        if let (Some(to), Some(from)) = (old.get_mut(..count), there.get(..count)) {
-            to.copy_from_slice(from);
-        }
-        old.into_boxed_slice()
+    /// What stood in each sector before each write, in order.
+    fn take_undo(&mut self, sector: usize) -> Vec<(usize, Box<[u8]>)> {
+        let undo = std::mem::take(&mut self.undo);
+        let split = |(first, old): (usize, Vec<u8>)| {
+            let sectors: Vec<Box<[u8]>> = old.chunks_exact(sector).map(Box::from).collect();
+            (first..).zip(sectors)
+        };
+        undo.into_iter().flat_map(split).collect()
     }
 
     fn put_sector(&mut self, sector: usize, number: usize, old: &[u8]) {
@@ -396,15 +403,15 @@ impl Inode {
     }
 
     /// A flush has failed: the system takes the pages for clean, and nobody will write them again.
-    fn give_up(&mut self) {
-        for (number, old) in std::mem::take(&mut self.undo) {
+    fn give_up(&mut self, sector: usize) {
+        for (number, old) in self.take_undo(sector) {
             self.ghosts.entry(number).or_insert(old);
         }
     }
 
     fn lose(&mut self, sector: usize, dice: &mut Dice, cut: Cut) {
         let mut versions: BTreeMap<usize, Vec<Box<[u8]>>> = BTreeMap::new();
-        for (number, old) in std::mem::take(&mut self.undo) {
+        for (number, old) in self.take_undo(sector) {
             versions.entry(number).or_default().push(old);
         }
         // The longest the file has been, so that every version has room; cut to its length at the end.
@@ -439,17 +446,33 @@ impl Inode {
     }
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    let Some(first) = needle.first() else { return false };
-    let mut rest = haystack;
-    while let Some(at) = rest.iter().position(|b| b == first) {
-        let candidate = rest.get(at..).unwrap_or_default();
-        if candidate.starts_with(needle) {
-            return true;
+/// Bytes to be searched for, with how far the search may go on after each byte that is not their last (Horspool).
+#[derive(Clone)]
+struct Needle {
+    bytes: Vec<u8>,
+    skip: [usize; 256],
+}
+
+impl Needle {
+    fn new(bytes: Vec<u8>) -> Self {
+        let mut skip = [bytes.len().max(1); 256];
+        for (at, byte) in bytes.iter().enumerate().take(bytes.len().saturating_sub(1)) {
+            skip[usize::from(*byte)] = bytes.len() - 1 - at;
         }
-        rest = candidate.get(1..).unwrap_or_default();
+        Self { bytes, skip }
     }
-    false
+
+    fn is_in(&self, haystack: &[u8]) -> bool {
+        let mut start = 0;
+        while let Some(window) = haystack.get(start..start + self.bytes.len()) {
+            match window.last() {
+                None => return false,
+                Some(_) if window == self.bytes => return true,
+                Some(last) => start += self.skip[usize::from(*last)],
+            }
+        }
+        false
+    }
 }
 
 #[cfg(test)]

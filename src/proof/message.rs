@@ -101,6 +101,20 @@ impl Message {
         }
     }
 
+    /// For the table.
+    pub fn kind(&self) -> &'static str {
+        match &self.body {
+            Body::SignIn(_) => "0800 sign-ins",
+            Body::SignOut(_) => "0820 sign-outs",
+            Body::Echo => "0820 echo tests",
+            Body::Sale(..) => "0200 sales",
+            Body::Reversal(..) => "0400 reversals",
+            Body::Offline(_, false) => "0220 uploads",
+            Body::Offline(_, true) => "0220 uploads repeated",
+            Body::Script(..) => "0620 script reports",
+        }
+    }
+
     /// Whether the host checks a MAC on it.
     pub fn has_mac(&self) -> bool {
         matches!(self.body, Body::Sale(..) | Body::Reversal(..) | Body::Offline(..) | Body::Script(..))

@@ -74,7 +74,7 @@ impl People {
     pub fn good(&mut self, dice: &mut Dice) -> Option<Event> {
         if self.polling {
             let card = dice.index(CARDS);
-            let pin = dice.percent(25);
+            let pin = dice.percent(15);
             return self.present(card, pin, dice);
         }
         match self.asked.take()? {

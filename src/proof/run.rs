@@ -1,5 +1,6 @@
 //! Runs: one seed with its log, or many on all cores.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -13,7 +14,23 @@ use super::vfs::Rack;
 use super::world::World;
 
 /// Steps of one run, before everything is put right.
-pub const STEPS: u32 = 120;
+pub const STEPS: u32 = 150;
+
+thread_local! {
+    /// The seed this thread is at, for a panic's message.
+    static UNDER_WAY: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Has every panic name its seed: where it ends the process, nothing else would.
+pub fn name_seeds_in_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if let Some(seed) = UNDER_WAY.get() {
+            eprintln!("seed {seed} panics");
+        }
+        usual(info);
+    }));
+}
 
 /// What came of one seed.
 pub struct Outcome {
@@ -78,8 +95,8 @@ pub struct Summary {
     pub violations: Vec<(u64, Violation)>,
 }
 
-/// Runs `count` seeds from `first` on, on so many threads.
-pub fn many(first: u64, count: u64, steps: u32, threads: usize) -> Result<Summary, String> {
+/// Runs `count` seeds from `first` on, on so many threads; with `stop` only until a rule is broken.
+pub fn many(first: u64, count: u64, steps: u32, threads: usize, stop: bool) -> Result<Summary, String> {
     let next = AtomicU64::new(0);
     let summary = Mutex::new(Summary::default());
     let work = || -> Result<(), String> {
@@ -91,11 +108,15 @@ pub fn many(first: u64, count: u64, steps: u32, threads: usize) -> Result<Summar
                 break;
             }
             let seed = first.wrapping_add(number);
+            UNDER_WAY.set(Some(seed));
             let outcome = runner.run_guarded(seed, steps);
             own.seeds += 1;
             own.tally.add(&outcome.tally);
             if let Err(violation) = outcome.result {
                 own.violations.push((seed, violation));
+                if stop {
+                    next.store(count, Ordering::Relaxed);
+                }
             }
         }
         let mut all = summary.lock().unwrap_or_else(PoisonError::into_inner);

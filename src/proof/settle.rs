@@ -27,6 +27,7 @@ impl World<'_> {
         self.disk.repair();
         self.disk.cut_in(None);
         (self.wire.calm, self.wire.down) = (true, false);
+        self.outages = (0, 0);
         (self.acquirer.calm, self.acquirer.clock_error) = (true, 0);
         self.come_up()?;
         self.clock.synchronise();
@@ -124,16 +125,17 @@ impl World<'_> {
         if self.active() == Some(active) { self.pass(Duration::from_secs(30), 50) } else { Ok(()) }
     }
 
-    /// What is held is sent again once, and then given up.
+    /// What is held is sent again, and the acquirer takes it now; what has become too old is given up.
     fn resolve_held(&mut self) -> Checked {
         let views = self.views().unwrap_or_default();
         let Some(view) = views.iter().find(|v| v.forwarding == Some(Forwarding::Held)) else { return Ok(()) };
         let Some(code) = view.code.clone() else { return Ok(()) };
-        let again = !self.retried.contains(&view.id);
-        self.retried.insert(view.id);
-        let decision = if again { Resolution::Retry } else { Resolution::Abandon };
-        let id = view.id;
-        say!(self, "{decision} of {id}");
+        let old = view.evidence.contains("too old");
+        if !self.retried.insert(view.id) && !old {
+            return broken("what is sent again is taken", format!("payment {}: {}", view.id, view.evidence));
+        }
+        let decision = if old { Resolution::Abandon } else { Resolution::Retry };
+        say!(self, "{decision} of {}", view.id);
         let command = Command::Resolve { caller: self.apps.caller(0), code, decision, note: "at last".to_owned() };
         self.ask(Call::Other("settle"), command)?;
         self.pass(Duration::from_secs(1), 20)

@@ -12,7 +12,7 @@ pub struct Tally {
     /// Payments at the end, by how they ended.
     pub payments: BTreeMap<String, u64>,
     /// Other things worth counting.
-    pub events: BTreeMap<&'static str, u64>,
+    pub events: BTreeMap<String, u64>,
 }
 
 impl Tally {
@@ -22,8 +22,11 @@ impl Tally {
     }
 
     /// One more of these.
-    pub fn event(&mut self, kind: &'static str) {
-        *self.events.entry(kind).or_default() += 1;
+    pub fn event(&mut self, kind: &str) {
+        match self.events.get_mut(kind) {
+            Some(count) => *count += 1,
+            None => drop(self.events.insert(kind.to_owned(), 1)),
+        }
     }
 
     /// Takes another's counts in.
@@ -35,7 +38,7 @@ impl Tally {
             *self.payments.entry(kind.clone()).or_default() += count;
         }
         for (kind, count) in &other.events {
-            *self.events.entry(kind).or_default() += count;
+            *self.events.entry(kind.clone()).or_default() += count;
         }
     }
 
@@ -56,7 +59,7 @@ impl Tally {
         };
         part("faults", &mut self.faults.iter().map(|(k, n)| (*k, *n)));
         part("payments", &mut self.payments.iter().map(|(k, n)| (k.as_str(), *n)));
-        part("events", &mut self.events.iter().map(|(k, n)| (*k, *n)));
+        part("events", &mut self.events.iter().map(|(k, n)| (k.as_str(), *n)));
         text
     }
 }

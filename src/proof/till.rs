@@ -142,8 +142,9 @@ impl World<'_> {
     /// The process is gone.
     fn goes_down(&mut self, kind: Crash) -> Checked {
         self.disk.power_off();
-        self.teller = None;
-        self.died_at = self.clock.now;
+        if self.teller.take().is_some() {
+            self.died_at = self.clock.now;
+        }
         self.down = Some(kind);
         self.crash = None;
         Ok(())
@@ -204,6 +205,7 @@ impl World<'_> {
     fn ask_host(&mut self, request: &HostRequest) -> Checked {
         let message = Message::new(request, self.wire.installed, card_of);
         say!(self, "→ {message}");
+        self.tally.event(message.kind());
         let payment = match (&message.body, message.trace()) {
             (Body::Sale(..) | Body::Offline(..) | Body::Reversal(..), Some((trace, _))) => self.payment_with(trace),
             _ => None,
@@ -294,7 +296,12 @@ impl World<'_> {
         let first = self.books.promises.get(&id).is_some_and(|p| p.told != Some(outcome));
         self.books.told(id, outcome)?;
         if first {
-            say!(self, "payment {id} is told {outcome}");
+            let view = self.teller.as_ref().and_then(|t| t.engine().snapshot().transactions.get(&id).cloned());
+            let evidence = view.map(|v| v.evidence.clone()).unwrap_or_default();
+            if let Some((why, _)) = evidence.split_once(':').filter(|(w, _)| w.starts_with("offline-")) {
+                self.tally.event(why);
+            }
+            say!(self, "payment {id} is told {outcome} {evidence}");
         }
         Ok(())
     }
@@ -358,6 +365,7 @@ impl World<'_> {
             let changes = u32::try_from(self.dice.roll(40)).unwrap_or(0);
             self.disk.cut_in(Some(changes));
         }
+        self.starts += 1;
         let hits = self.disk.hits();
         let opened = self.open();
         if self.disk.is_off() {

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use super::acquirer::Acquirer;
 use super::dice::Dice;
 use super::message::Message;
+use super::responses::response;
 use super::tally::Tally;
 use crate::domain::cause::Cause;
-use crate::domain::host::{HostAnswer, HostFailure, KeyCheck, MacCheck};
+use crate::domain::host::{HostAnswer, HostFailure, KeyCheck, MacCheck, SaleAnswer};
 use crate::engine::event::Event;
 
 const MS: u64 = 1_000;
@@ -225,7 +226,7 @@ impl Wire {
             }
             Parcel::Unreachable(exchange) if exchange == self.exchange && self.line == Line::Reaching => {
                 self.hang_up();
-                let cause = dice.one_of([Cause::N05, Cause::N06, Cause::N09, Cause::N01]);
+                let cause = dice.one_of([Cause::N05, Cause::N06, Cause::N01, Cause::N02, Cause::N04, Cause::N05, Cause::N09]);
                 Some(failed(cause, false))
             }
             Parcel::GivenUp(exchange, sent) if exchange == self.exchange && matches!(self.line, Line::Asked(_)) => {
@@ -286,18 +287,16 @@ fn failed(cause: Cause, sent: bool) -> Event {
     Event::HostFailed(HostFailure { cause, sent, evidence: format!("{cause} was seen") })
 }
 
-/// Somebody on the way changed it: its MAC is wrong, or its keys do not check.
+/// Somebody on the way changed it: whatever it said, it says "approved" now, but its MAC is wrong, or its keys do not check.
 fn damaged(answer: HostAnswer) -> HostAnswer {
     match answer {
-        HostAnswer::Sale(mut parts) => {
-            parts.mac = MacCheck::Bad;
-            HostAnswer::Sale(parts)
+        HostAnswer::Sale(parts) => HostAnswer::Sale(SaleAnswer { response: response("00"), mac: MacCheck::Bad, ..parts }),
+        HostAnswer::OfflineSale(parts) => {
+            HostAnswer::OfflineSale(SaleAnswer { response: response("00"), mac: MacCheck::Bad, ..parts })
         }
-        HostAnswer::OfflineSale(mut parts) => {
-            parts.mac = MacCheck::Bad;
-            HostAnswer::OfflineSale(parts)
+        HostAnswer::Reversal { asks, .. } => {
+            HostAnswer::Reversal { response: response("00"), mac: MacCheck::Bad, asks }
         }
-        HostAnswer::Reversal { response, asks, .. } => HostAnswer::Reversal { response, mac: MacCheck::Bad, asks },
         HostAnswer::SignIn(mut parts) => {
             if let KeyCheck::Good { .. } = parts.keys {
                 let evidence = "key block damaged".to_owned();

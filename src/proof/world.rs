@@ -2,7 +2,9 @@
 //!
 //! Owns: which thing happens next. Everything is decided by one [`Dice`]; time passes only here.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::acquirer::Acquirer;
@@ -25,7 +27,7 @@ use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
 use crate::domain::ids::{MerchantId, OperatorId, TerminalId, TransactionId};
 use crate::domain::offline::{Forwarding, OfflineLimits, Resolution};
-use crate::domain::outcome::{Role, TransactionState};
+use crate::domain::outcome::{Role, TerminalState, TransactionState};
 use crate::domain::prompt::Prompt;
 use crate::domain::secret::SecretBytes;
 use crate::engine::command::{Command, CommandId, Device, ListFilter, NewTransaction, Refusal, RefusalKind, Reply};
@@ -55,6 +57,8 @@ pub(super) enum Call {
     Mismatch(usize),
     /// It is looked for by its key.
     Find(usize),
+    /// It is started.
+    Start(usize),
     /// Anything whose reply says nothing of money.
     Other(&'static str),
 }
@@ -100,12 +104,22 @@ pub struct World<'r> {
     pub(super) books: Books,
     /// When the last good sign-in was answered.
     pub(super) signed_in_at: Option<u64>,
+    /// The order whose payment was not let start last.
+    refused: Option<usize>,
     /// Held payments that were sent once more at the end.
     pub(super) retried: BTreeSet<TransactionId>,
     /// How often something else happens than the next good thing, in a hundred.
     trouble: u64,
+    /// How often the process is to end at the next commits and actions, in a hundred.
+    crashes: u64,
+    /// How often the network goes for a longer while, in a thousand, and for how many steps it is still gone.
+    pub(super) outages: (u64, u32),
     /// Nothing new goes wrong any more.
     pub(super) calm: bool,
+    /// How often the database was opened.
+    pub(super) starts: u64,
+    /// What was read of the disk in which state.
+    read: RefCell<Option<((u64, u64), Rc<Vec<TransactionView>>)>>,
     /// The state of disk and acquirer that was checked last.
     checked: (u64, u64),
 }
@@ -184,9 +198,14 @@ impl<'r> World<'r> {
             next_call: 1,
             books: Books::default(),
             signed_in_at: None,
+            refused: None,
             retried: BTreeSet::new(),
-            trouble: dice.one_of([8, 16, 30, 50]),
+            trouble: dice.one_of([4, 12, 25, 50]),
+            crashes: dice.one_of([0, 1, 3, 9]),
+            outages: (dice.one_of([0, 20, 60]), 0),
             calm: false,
+            starts: 0,
+            read: RefCell::new(None),
             checked: (0, 0),
             dice,
         };
@@ -207,7 +226,8 @@ impl<'r> World<'r> {
     pub fn step(&mut self) -> Checked {
         self.steps += 1;
         self.clock.pass(Duration::from_micros(self.dice.between(1_000, 300_000)));
-        if self.crash.is_none() && self.dice.percent(self.trouble / 4) {
+        self.season();
+        if self.crash.is_none() && self.dice.percent(self.crashes) {
             let kind = if self.dice.percent(50) { Crash::Killed } else { Crash::Power };
             self.crash = Some((u32::try_from(self.dice.roll(12)).unwrap_or(0), kind));
         }
@@ -218,6 +238,27 @@ impl<'r> World<'r> {
         }
         self.come_up()?;
         self.check()
+    }
+
+    /// The network goes for a while, and comes back.
+    fn season(&mut self) {
+        let (often, left) = &mut self.outages;
+        match left {
+            1.. => {
+                *left -= 1;
+                if *left == 0 {
+                    self.wire.down = false;
+                    say!(self, "the network is back");
+                }
+            }
+            0 if self.dice.roll(1000) < *often => {
+                *left = u32::try_from(self.dice.between(5, 30)).unwrap_or(5);
+                self.wire.down = true;
+                self.tally.fault("network outage");
+                say!(self, "the network goes for {left} steps");
+            }
+            0 => {}
+        }
     }
 
     /// Anything but the next good thing.
@@ -271,19 +312,40 @@ impl<'r> World<'r> {
         if self.reader != DeviceState::Ready || self.keypad != DeviceState::Ready {
             return self.devices_up();
         }
-        if self.wire.down && self.dice.percent(15) {
+        if self.wire.down && self.outages.1 == 0 && self.dice.percent(15) {
             self.wire.down = false;
             say!(self, "network up");
         }
         if self.settings.operator_required && self.on_duty().is_none() {
             return self.supervisor_comes();
         }
+        if self.clock.off_by().abs() > 300 && self.dice.percent(20) {
+            return self.synchronise();
+        }
+        if self.active().is_some() {
+            return self.time();
+        }
         let waiting = (0..self.apps.orders.len()).rev().find(|n| self.state_of(*n) == Some(TransactionState::Created));
         match waiting {
-            Some(place) if self.active().is_none() => self.start_payment(place),
-            _ if self.active().is_none() && self.dice.percent(70) => self.create(),
-            _ => self.time(),
+            Some(place) if self.refused == Some(place) => self.give_up(place),
+            Some(place) => self.start_payment(place),
+            None if self.dice.percent(70) => self.create(),
+            None => self.time(),
         }
+    }
+
+    /// A payment that was not let start is cancelled; the app makes another one.
+    fn give_up(&mut self, place: usize) -> Checked {
+        self.refused = None;
+        let stopped = self.teller.as_ref().map(|t| t.engine().snapshot().terminal.state);
+        if matches!(stopped, Some(TerminalState::OutOfService | TerminalState::SignedOut)) && self.dice.percent(70) {
+            // What the terminal does not do by itself any more.
+            return self.ask(Call::Other("sign in"), Command::SignIn);
+        }
+        let Some((caller, id)) = self.apps.orders.get(place).and_then(|o| Some((self.apps.caller_of(o), o.id?))) else {
+            return Ok(());
+        };
+        self.ask(Call::Other("cancel"), Command::Cancel { caller, id })
     }
 
     fn on_duty(&self) -> Option<OperatorId> {
@@ -295,7 +357,7 @@ impl<'r> World<'r> {
         let Some(teller) = &self.teller else { return Ok(()) };
         let set = teller.engine().snapshot().terminal.supervisor_set;
         let password = people::password(0, &mut self.dice);
-        let Some(operator) = OperatorId::new(self.dice.one_of(people::SUPERVISORS)) else {
+        let Some(operator) = OperatorId::new(people::SUPERVISORS[usize::from(self.dice.percent(10))]) else {
             return Ok(());
         };
         let command = if set {
@@ -345,7 +407,11 @@ impl<'r> World<'r> {
     }
 
     fn create(&mut self) -> Checked {
-        let minor = self.dice.one_of([1, 1_234, 9_900, 15_000, 20_000, 30_000, 30_001, 99_999, 100_000, 5_000_001]);
+        let minor = if self.dice.percent(3) {
+            5_000_001
+        } else {
+            self.dice.one_of([1, 1_234, 9_900, 9_900, 15_000, 20_000, 30_000, 30_001, 100_000])
+        };
         match self.apps.wish(minor, &mut self.dice) {
             Some(place) => self.create_order(place),
             None => Ok(()),
@@ -363,7 +429,7 @@ impl<'r> World<'r> {
             return Ok(());
         };
         say!(self, "start {id}");
-        self.ask(Call::Other("start"), Command::Start { caller, id })
+        self.ask(Call::Start(place), Command::Start { caller, id })
     }
 
     fn app(&mut self) -> Checked {
@@ -424,14 +490,22 @@ impl<'r> World<'r> {
 
     /// Any payment on disk like this.
     fn any_view(&mut self, wanted: impl Fn(&TransactionView) -> bool) -> Option<TransactionView> {
-        let views: Vec<_> = self.views().ok()?.into_iter().filter(wanted).collect();
-        self.dice.pick(&views).cloned()
+        let views = self.views().ok()?;
+        let views: Vec<_> = views.iter().filter(|v| wanted(v)).collect();
+        self.dice.pick(&views).map(|v| (*v).clone())
     }
 
-    /// All payments, by what is on disk.
-    pub(super) fn views(&self) -> Result<Vec<TransactionView>, StoreError> {
+    /// All payments, by what is on disk; read again only when something was written since.
+    pub(super) fn views(&self) -> Result<Rc<Vec<TransactionView>>, StoreError> {
+        let Some(teller) = &self.teller else { return Ok(Rc::default()) };
+        let state = (self.starts, self.disk.flushes());
+        if let Some((_, views)) = self.read.borrow().as_ref().filter(|(s, _)| *s == state) {
+            return Ok(Rc::clone(views));
+        }
         let filter = ListFilter { uid: None, outcome: None, before: None, limit: 500 };
-        self.teller.as_ref().map_or_else(|| Ok(Vec::new()), |t| t.store().list(&filter))
+        let views = Rc::new(teller.store().list(&filter)?);
+        *self.read.borrow_mut() = Some((state, Rc::clone(&views)));
+        Ok(views)
     }
 
     /// The reply to a call.
@@ -450,8 +524,16 @@ impl<'r> World<'r> {
                 format!("order {place} with its own arguments: {}", refusal.text),
             ),
             (what, answer) => {
-                if let Err(refusal) = answer {
-                    say!(self, "{what:?} refused: {}", refusal.text);
+                match answer {
+                    Err(refusal) => {
+                        if let Call::Start(place) = what {
+                            self.refused = Some(place);
+                        }
+                        let why = refusal.text.split_once(':').map(|t| t.0).filter(|w| w.starts_with("offline-"));
+                        self.tally.event(why.map_or("calls refused", |w| w));
+                        say!(self, "{what:?} refused: {}", refusal.text);
+                    }
+                    Ok(_) => self.tally.event("calls that succeeded"),
                 }
                 Ok(())
             }
@@ -620,6 +702,10 @@ impl<'r> World<'r> {
             self.tally.fault("wall clock jumps");
             return self.expire();
         }
+        self.synchronise()
+    }
+
+    fn synchronise(&mut self) -> Checked {
         self.clock.synchronise();
         say!(self, "the wall clock is synchronised");
         self.tell(Event::ClockSynchronised)

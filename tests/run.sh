@@ -1,6 +1,13 @@
 #!/usr/bin/env bash
-# Everything that must hold. Ends with: N passed, N failed, N skipped
+# Everything that must hold. Usage: tests/run.sh [--long]        Ends with: N passed, N failed, N skipped
+# --long: more seeds and power cuts, hundreds of kill -9, and the proof that the simulation can fail.
 set -u
+long= seeds=20000 cuts=200
+case ${1:-} in
+    "") ;;
+    --long) long=yes seeds=200000 cuts=5000 ;;
+    *) echo "usage: tests/run.sh [--long]" >&2; exit 2 ;;
+esac
 cd "$(dirname "$0")/.."
 bash tests/install.sh dbus gcc libc6-dev systemd libnfc-bin python3-venv python3-dbus python3-gi polkitd strace \
     qemu-system-x86 busybox-static cpio kmod user-mode-linux dmsetup e2fsprogs || echo "run: some packages could not be installed; what needs them is skipped" >&2
@@ -61,15 +68,26 @@ machine evdev-vm bash tests/rig/evdev-vm.sh
 echo "--- daemon on a disk that is full or refuses writes"
 machine disk-faults bash tests/rig/disk-faults.sh
 
-echo "--- power cuts on a disk that loses what was not flushed"
-bash tests/rig/power-cuts.sh 200 >"$out/log" 2>&1
-status=$?
-if [ "$status" -eq 0 ] && grep -q '^skipped: ' "$out/log"; then
-    grep '^skipped: ' "$out/log"; skipped=$((skipped + 1))
-elif [ "$status" -eq 0 ] && grep -q '^power-cuts: [0-9]* points, 0 acknowledged commits lost, 0 databases damaged$' "$out/log"; then
-    grep '^power-cuts: ' "$out/log"; passed=$((passed + 1))
-else
-    failed=$((failed + 1)); failures+=("power-cuts"); tail -n 40 "$out/log"
+# A script that proves one thing and ends with a line of this form.
+proof() {
+    local name=$1 form=$2 status; shift 2
+    echo "--- $name"
+    "$@" >"$out/log" 2>&1; status=$?
+    if [ "$status" -eq 0 ] && grep -q '^skipped: ' "$out/log"; then
+        grep '^skipped: ' "$out/log"; skipped=$((skipped + 1))
+    elif [ "$status" -eq 0 ] && tail -n1 "$out/log" | grep -qE "^$form\$"; then
+        tail -n1 "$out/log"; passed=$((passed + 1))
+    else
+        failed=$((failed + 1)); failures+=("$name"); tail -n 60 "$out/log"
+    fi
+}
+
+proof "power cuts on a disk that loses what was not flushed" \
+    'power-cuts: [0-9]+ points, 0 acknowledged commits lost, 0 databases damaged' bash tests/rig/power-cuts.sh "$cuts"
+proof "the whole terminal under $seeds seeds" 'seeds [0-9]+, faults [0-9]+, violations 0' bash tests/sim.sh "$seeds"
+if [ "$long" ]; then
+    proof "kill -9 under load" 'cuts [0-9]+, duplicates 0, losses 0' bash tests/crash.sh 300
+    proof "rules broken on purpose" 'mutations ([0-9]+), caught \1' bash tests/mutants.sh
 fi
 
 [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"

@@ -149,7 +149,7 @@ fn a_lost_commit_is_counted() {
 fn a_commit_that_is_there_in_part_is_damage() {
     let halves = [
         "DELETE FROM reversal",
-        "UPDATE payment SET state = 'authorising' WHERE id = 2",
+        "DROP TRIGGER payment_life; UPDATE payment SET state = 'authorising' WHERE id = 2",
         "UPDATE payment SET rrn = NULL WHERE id = 2",
         "UPDATE terminal SET next_stan = next_stan + 1",
         "UPDATE operator SET failed = 3",

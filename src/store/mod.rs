@@ -55,6 +55,8 @@ pub struct Store {
     journal: Journal,
     path: PathBuf,
     files: Files,
+    /// Whether the log was begun anew; nothing is written before it was.
+    anew: bool,
     free_bytes: fn(&Path) -> Option<u64>,
 }
 
@@ -75,12 +77,18 @@ impl Store {
     pub fn open_on(path: &Path, vault: Vault, options: &OpenOptions) -> Result<Self, StoreError> {
         let open = || {
             let db = schema::open(path, options)?;
+            let anew = match schema::begin_log_anew(&db) {
+                Ok(()) => true,
+                // What is on file has to be reached on a disk that takes nothing, too.
+                Err(error) if error.is_of_the_disk() => false,
+                Err(error) => return Err(error),
+            };
             let journal = Journal::open(&db, &vault)?;
-            Ok((db, journal))
+            Ok((db, anew, journal))
         };
-        let (db, journal) = open().map_err(|e: StoreError| e.at(path))?;
+        let (db, anew, journal) = open().map_err(|e: StoreError| e.at(path))?;
         let files = if options.vfs.is_none() { Files::watch(path)? } else { Files::unwatched() };
-        Ok(Self { db, vault, journal, path: path.to_owned(), files, free_bytes: options.free_bytes })
+        Ok(Self { db, vault, journal, path: path.to_owned(), files, anew, free_bytes: options.free_bytes })
     }
 
     /// The same with the file named in an error.
@@ -109,7 +117,7 @@ impl Store {
         at: WallTime,
         work: impl FnOnce(&rusqlite::Transaction<'_>, &Vault) -> Result<(T, String), StoreError>,
     ) -> Result<T, StoreError> {
-        self.files.check()?;
+        self.ready_to_write()?;
         let (vault, journal) = (&self.vault, &self.journal);
         let run = || -> Result<(T, Journal), StoreError> {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -145,9 +153,19 @@ impl Store {
         Ok(tx.commit()?)
     }
 
+    /// The file is the one that everybody else sees, and its log was begun anew in this process.
+    fn ready_to_write(&mut self) -> Result<(), StoreError> {
+        self.files.check()?;
+        if !self.anew {
+            schema::begin_log_anew(&self.db).map_err(|error| error.at(&self.path))?;
+            self.anew = true;
+        }
+        Ok(())
+    }
+
     /// Whether a write goes through now, to the file that everybody else sees.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        self.files.check()?;
+        self.ready_to_write()?;
         self.touch().map_err(|error| error.at(&self.path))
     }
 

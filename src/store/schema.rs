@@ -105,11 +105,6 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
     let pages = Pages::of(&db)?;
     db.pragma_update(None, "wal_autocheckpoint", signed(pages.checkpoint_frames()))?;
     migrate(&mut db)?;
-    match begin_log_anew(&db) {
-        // What is on file has to be reached on a full disk too.
-        Ok(()) | Err(StoreError::Full { .. }) => {}
-        Err(error) => return Err(error),
-    }
     if options.long_log {
         match lengthen_log(&db, path, pages) {
             // What is on file has to be reached on a full disk too; then the log grows as it goes.
@@ -126,7 +121,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
 /// A flush that failed leaves pages in the log that every program sees, but that are not on the medium, and that the system
 /// takes for written. A process that starts then finds a commit there that its predecessor reported as refused, and writes
 /// its own behind it: durable, but worthless once a power cut has taken away what they are chained to.
-fn begin_log_anew(db: &Connection) -> Result<(), StoreError> {
+pub fn begin_log_anew(db: &Connection) -> Result<(), StoreError> {
     Ok(db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
 }
 

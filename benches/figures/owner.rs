@@ -41,7 +41,8 @@ impl Owner {
         let name = self.connection.unique_name().map(ToString::to_string).unwrap_or_default();
         let key = format!("bench{name}-{}", self.made);
         let options = HashMap::from([("mode", Variant::from(mode.to_owned()))]);
-        let created = self.call(TERMINAL, "Terminal", "CreateTransaction", &("sale", key, minor, "CNY", options)).await?;
+        let created =
+            self.call(TERMINAL, "Terminal", "CreateTransaction", &("sale", key, minor, "CNY", options)).await?;
         Ok(created.body().deserialize::<OwnedObjectPath>()?.to_string())
     }
 

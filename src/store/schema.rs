@@ -35,7 +35,8 @@ impl Default for OpenOptions {
 const PAGE_SIZE: u32 = 1024;
 
 /// Each step brings the schema from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 2] = [include_str!("sql/001_first.sql"), include_str!("sql/002_offline.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("sql/001_first.sql"), include_str!("sql/002_offline.sql"), include_str!("sql/003_lists.sql")];
 
 /// Bytes of pages after which the log is copied into the database; the next commit then starts at its beginning again.
 const CHECKPOINT_BYTES: u64 = 4_000 << 10;

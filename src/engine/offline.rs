@@ -254,6 +254,8 @@ impl Engine {
         self.show_result(id, Prompt::ApprovedOffline(view.money));
         self.book.update(id, |v| *v = view);
         self.tell_closed(id, connection, old, Outcome::ApprovedOffline);
+        // Somebody may have signed out before; what was accepted has to reach the host.
+        self.hurry_sign_in();
     }
 
     fn offline_refused(&mut self, refusal: OfflineRefusal) {

@@ -153,6 +153,10 @@ impl Engine {
         self.change_queued(&mut view, |v| {
             v.forwarding = Some(next);
             v.resolution.clone_from(&resolution);
+            if next == Forwarding::Abandoned && v.attempts > 0 {
+                v.evidence =
+                    format!("given up after {} tries: the acquirer may have charged it all the same", v.attempts);
+            }
         });
         if next == Forwarding::Abandoned {
             self.record(Record::CardDataWiped { id: view.id });

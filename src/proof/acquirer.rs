@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::dice::Dice;
 use super::message::{Body, Charged, Message, Trace};
-use super::responses::{APPROVALS, PERMANENT, REFUSALS, TEMPORARY, at_sign_in, response};
+use super::responses::{ANYTHING, APPROVALS, PERMANENT, REFUSALS, TEMPORARY, at_sign_in, response};
 use crate::domain::cause::Cause;
 use crate::domain::host::{HostAnswer, HostTime, KeyCheck, MacCheck, ProcessingRequest, SaleAnswer, SignInAnswer};
 use crate::domain::ids::{AuthCode, Batch, Rrn};
@@ -132,13 +132,7 @@ impl Acquirer {
             // The same request again, or one whose reversal came first.
             return known.word.unwrap_or("22");
         }
-        let code = if !self.chance(dice, 25) {
-            dice.one_of(APPROVALS)
-        } else {
-            dice.one_of([
-                "68", "10", "51", "55", "05", "14", "91", "96", "98", "30", "97", "03", "77", "99", "A0", "94",
-            ])
-        };
+        let code = if !self.chance(dice, 25) { dice.one_of(APPROVALS) } else { dice.one_of(ANYTHING) };
         // 68 and 10: the issuer has been asked, and nobody knows the whole of it.
         let times = match code {
             "68" => u32::from(dice.percent(50)),

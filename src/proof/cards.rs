@@ -21,6 +21,11 @@ pub fn card_of(pan: &Pan) -> usize {
     (0..CARDS).find(|i| digits(*i) == pan.expose()).unwrap_or(CARDS)
 }
 
+/// The number of a card, to put it on a list.
+pub fn pan(index: usize) -> Option<Pan> {
+    Pan::new(&digits(index))
+}
+
 /// What must never be on the disk in the clear: the hidden part as text, and packed two digits a byte.
 pub fn secrets() -> Vec<Vec<u8>> {
     let packed = |text: &str| -> Vec<u8> {
@@ -38,7 +43,7 @@ pub fn read(index: usize, pin_required: bool, dice: &mut Dice) -> Option<Box<Car
     let scheme = if index == 0 { Scheme::Visa } else { Scheme::UnionPay };
     Some(Box::new(CardRead {
         scheme,
-        pan: Pan::new(&digits(index))?,
+        pan: pan(index)?,
         expiry: dice.percent(90).then(|| expiry.to_owned()),
         sequence_number: dice.percent(80).then_some(1),
         track2,

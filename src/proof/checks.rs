@@ -135,8 +135,20 @@ impl World<'_> {
         self.note_held();
         if !self.disk.is_faulty() && self.dice.percent(20) {
             raw::check(self.rack, &self.disk)?;
+            self.check_journal()?;
         }
         Ok(())
+    }
+
+    fn check_journal(&self) -> Checked {
+        let Some(teller) = &self.teller else { return Ok(()) };
+        match teller.store().verify_journal() {
+            Ok(check) => match check.broken {
+                Some((row, what)) => broken("the journal is whole", format!("row {row}: {what}")),
+                None => Ok(()),
+            },
+            Err(error) => broken("the journal is whole", error.to_string()),
+        }
     }
 
     /// The last look: also the journal, and that nothing is open.
@@ -144,14 +156,7 @@ impl World<'_> {
         self.audit()?;
         raw::check(self.rack, &self.disk)?;
         let Some(teller) = &self.teller else { return broken("it comes up again", "the terminal is down at the end") };
-        match teller.store().verify_journal() {
-            Ok(check) => {
-                if let Some((row, what)) = check.broken {
-                    return broken("the journal is whole", format!("row {row}: {what}"));
-                }
-            }
-            Err(error) => return broken("the journal is whole", error.to_string()),
-        }
+        self.check_journal()?;
         let (Ok(views), Ok(stored)) = (self.views(), teller.store().load()) else {
             return broken("it comes up again", "the disk is good, but cannot be read");
         };

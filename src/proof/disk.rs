@@ -8,6 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+mod inode;
+mod needle;
+
+use inode::Inode;
+use needle::Needle;
+
 use super::dice::Dice;
 
 /// What a disk answers when it does not do what it was asked.
@@ -56,17 +62,6 @@ pub struct Cut {
 }
 
 #[derive(Clone, Default)]
-struct Inode {
-    bytes: Vec<u8>,
-    flushed_len: usize,
-    /// Writes since the last flush, in order: the first sector, and what stood in it and those behind it before.
-    undo: Vec<(usize, Vec<u8>)>,
-    lens: Vec<usize>,
-    /// Sectors whose flush failed: what programs see there is not on the medium.
-    ghosts: BTreeMap<usize, Box<[u8]>>,
-}
-
-#[derive(Clone, Default)]
 struct State {
     sector: usize,
     inodes: BTreeMap<u32, Inode>,
@@ -102,8 +97,8 @@ impl Disk {
         let old = self.state();
         let mut new = State { sector: sector.max(1), next_inode: old.next_inode, ..State::default() };
         for (name, inode) in &old.names {
-            let bytes = old.inodes.get(inode).map(|i| i.bytes.clone()).unwrap_or_default();
-            new.inodes.insert(*inode, Inode { flushed_len: bytes.len(), bytes, ..Inode::default() });
+            let bytes = old.inodes.get(inode).map(|i| i.bytes().to_vec()).unwrap_or_default();
+            new.inodes.insert(*inode, Inode::flushed(bytes));
             new.names.insert(name.clone(), *inode);
         }
         new.flushed_names = new.names.clone();
@@ -174,7 +169,7 @@ impl Disk {
 
     /// Whether a flush has failed and left something that is seen, but not on the medium.
     pub fn has_ghosts(&self) -> bool {
-        self.state().inodes.values().any(|i| !i.ghosts.is_empty())
+        self.state().inodes.values().any(Inode::has_ghosts)
     }
 
     /// Whether something goes wrong, or will.
@@ -241,7 +236,7 @@ impl Disk {
         if state.off {
             return Err(DiskError::Io);
         }
-        state.inodes.get(&inode).map(|i| i.bytes.len()).ok_or(DiskError::NotFound)
+        state.inodes.get(&inode).map(|i| i.bytes().len()).ok_or(DiskError::NotFound)
     }
 
     /// Reads; what lies behind the end is zeros. Says how many bytes there were.
@@ -251,7 +246,7 @@ impl Disk {
             return Err(DiskError::Io);
         }
         let file = state.inodes.get(&inode).ok_or(DiskError::NotFound)?;
-        let there = file.bytes.get(offset..).unwrap_or_default();
+        let there = file.bytes().get(offset..).unwrap_or_default();
         let count = there.len().min(into.len());
         let (front, rest) = into.split_at_mut(count);
         front.copy_from_slice(there.get(..count).unwrap_or_default());
@@ -263,35 +258,23 @@ impl Disk {
     pub fn write(&self, inode: u32, offset: usize, bytes: &[u8]) -> Result<(), DiskError> {
         let state = &mut *self.state();
         let end = offset.saturating_add(bytes.len());
-        let grows = state.inodes.get(&inode).is_none_or(|i| i.bytes.len() < end);
+        let grows = state.inodes.get(&inode).is_none_or(|i| i.bytes().len() < end);
         state.change(Some(Fault::Write), grows)?;
         if state.secrets.iter().any(|s| s.is_in(bytes)) {
             state.leaked = true;
         }
         let sector = state.sector;
-        let file = state.inodes.get_mut(&inode).ok_or(DiskError::NotFound)?;
-        file.remember(sector, offset, end);
-        if file.bytes.len() < end {
-            file.lens.push(file.bytes.len());
-            file.bytes.resize(end, 0);
-        }
-        if let Some(place) = file.bytes.get_mut(offset..end) {
-            place.copy_from_slice(bytes);
-        }
+        state.inodes.get_mut(&inode).ok_or(DiskError::NotFound)?.write(sector, offset, bytes);
         Ok(())
     }
 
     /// Cuts or extends a file, without flushing.
     pub fn set_len(&self, inode: u32, len: usize) -> Result<(), DiskError> {
         let state = &mut *self.state();
-        let grows = state.inodes.get(&inode).is_some_and(|i| i.bytes.len() < len);
+        let grows = state.inodes.get(&inode).is_some_and(|i| i.bytes().len() < len);
         state.change(Some(Fault::Write), grows)?;
         let sector = state.sector;
-        let file = state.inodes.get_mut(&inode).ok_or(DiskError::NotFound)?;
-        let old = file.bytes.len();
-        file.remember(sector, len.min(old), old);
-        file.lens.push(old);
-        file.bytes.resize(len, 0);
+        state.inodes.get_mut(&inode).ok_or(DiskError::NotFound)?.set_len(sector, len);
         Ok(())
     }
 
@@ -307,9 +290,7 @@ impl Disk {
             }
             return Err(error);
         }
-        file.undo.clear();
-        file.lens.clear();
-        file.flushed_len = file.bytes.len();
+        file.flush();
         if directory {
             state.flushed_names = state.names.clone();
         }
@@ -361,204 +342,5 @@ impl State {
     }
 }
 
-impl Inode {
-    /// Keeps what stands in the sectors that are about to be written.
-    fn remember(&mut self, sector: usize, from: usize, to: usize) {
-        if from >= to {
-            return;
-        }
-        let (first, behind) = (from / sector, (to - 1) / sector + 1);
-        let there = self.bytes.get(first * sector..).unwrap_or_default();
-        let there = there.get(..(behind - first) * sector).unwrap_or(there);
-        let mut old = Vec::with_capacity((behind - first) * sector);
-        old.extend_from_slice(there);
-        old.resize((behind - first) * sector, 0);
-        if !self.ghosts.is_empty() {
-            for (number, place) in (first..behind).zip(old.chunks_exact_mut(sector)) {
-                if let Some(ghost) = self.ghosts.remove(&number) {
-                    place.copy_from_slice(&ghost);
-                }
-            }
-        }
-        self.undo.push((first, old));
-    }
-
-    /// What stood in each sector before each write, in order.
-    fn take_undo(&mut self, sector: usize) -> Vec<(usize, Box<[u8]>)> {
-        let undo = std::mem::take(&mut self.undo);
-        let split = |(first, old): (usize, Vec<u8>)| {
-            let sectors: Vec<Box<[u8]>> = old.chunks_exact(sector).map(Box::from).collect();
-            (first..).zip(sectors)
-        };
-        undo.into_iter().flat_map(split).collect()
-    }
-
-    fn put_sector(&mut self, sector: usize, number: usize, old: &[u8]) {
-        let start = number * sector;
-        let end = (start + sector).min(self.bytes.len());
-        if let Some(place) = self.bytes.get_mut(start..end) {
-            let count = place.len();
-            place.copy_from_slice(old.get(..count).unwrap_or_default());
-        }
-    }
-
-    /// A flush has failed: the system takes the pages for clean, and nobody will write them again.
-    fn give_up(&mut self, sector: usize) {
-        for (number, old) in self.take_undo(sector) {
-            self.ghosts.entry(number).or_insert(old);
-        }
-    }
-
-    fn lose(&mut self, sector: usize, dice: &mut Dice, cut: Cut) {
-        let mut versions: BTreeMap<usize, Vec<Box<[u8]>>> = BTreeMap::new();
-        for (number, old) in self.take_undo(sector) {
-            versions.entry(number).or_default().push(old);
-        }
-        // The longest the file has been, so that every version has room; cut to its length at the end.
-        let mut lens = std::mem::take(&mut self.lens);
-        let kept = dice.percent(cut.keep);
-        let length = if kept || lens.is_empty() {
-            self.bytes.len()
-        } else {
-            lens.insert(0, self.flushed_len);
-            dice.pick(&lens).copied().unwrap_or(self.flushed_len)
-        };
-        if length > self.bytes.len() {
-            self.bytes.resize(length, 0);
-        }
-        for (number, mut olds) in versions {
-            if dice.percent(cut.keep) {
-                continue;
-            }
-            let index = dice.index(olds.len());
-            if index == 0 && cut.garbage && number * sector >= self.flushed_len {
-                olds[0] = (0..sector).map(|_| dice.draw().to_le_bytes()[0]).collect();
-            }
-            if let Some(old) = olds.get(index) {
-                self.put_sector(sector, number, old);
-            }
-        }
-        for (number, old) in std::mem::take(&mut self.ghosts) {
-            self.put_sector(sector, number, &old);
-        }
-        self.bytes.truncate(length);
-        self.flushed_len = length;
-    }
-}
-
-/// Bytes to be searched for, with how far the search may go on after each byte that is not their last (Horspool).
-#[derive(Clone)]
-struct Needle {
-    bytes: Vec<u8>,
-    skip: [usize; 256],
-}
-
-impl Needle {
-    fn new(bytes: Vec<u8>) -> Self {
-        let mut skip = [bytes.len().max(1); 256];
-        for (at, byte) in bytes.iter().enumerate().take(bytes.len().saturating_sub(1)) {
-            skip[usize::from(*byte)] = bytes.len() - 1 - at;
-        }
-        Self { bytes, skip }
-    }
-
-    fn is_in(&self, haystack: &[u8]) -> bool {
-        let mut start = 0;
-        while let Some(window) = haystack.get(start..start + self.bytes.len()) {
-            match window.last() {
-                None => return false,
-                Some(_) if window == self.bytes => return true,
-                Some(last) => start += self.skip[usize::from(*last)],
-            }
-        }
-        false
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LOST: Cut = Cut { keep: 0, garbage: false };
-
-    fn content(disk: &Disk, inode: u32) -> Vec<u8> {
-        let mut bytes = vec![0; disk.len(inode).unwrap()];
-        disk.read(inode, 0, &mut bytes).unwrap();
-        bytes
-    }
-
-    #[test]
-    fn what_was_flushed_survives_a_power_cut() {
-        let disk = Disk::new(512);
-        let file = disk.open("a", true).unwrap();
-        disk.write(file, 0, &[1; 1000]).unwrap();
-        disk.flush(file, true).unwrap();
-        disk.write(file, 100, &[2; 1000]).unwrap();
-        disk.lose_unflushed(&mut Dice::new(1), LOST);
-        assert!(content(&disk, file).starts_with(&[1; 600]), "{:?}", content(&disk, file));
-        assert!(disk.exists("a").unwrap());
-    }
-
-    #[test]
-    fn a_sector_is_never_torn_but_a_write_is() {
-        let mut torn = 0;
-        for seed in 0..100 {
-            let disk = Disk::new(512);
-            let file = disk.open("a", true).unwrap();
-            disk.write(file, 0, &[1; 2048]).unwrap();
-            disk.flush(file, true).unwrap();
-            disk.write(file, 0, &[2; 2048]).unwrap();
-            disk.lose_unflushed(&mut Dice::new(seed), Cut { keep: 50, garbage: false });
-            let after = content(&disk, file);
-            let sectors: Vec<_> = after.chunks(512).collect();
-            assert!(sectors.iter().all(|s| s.iter().all(|b| *b == s[0])));
-            torn += u32::from(sectors.iter().any(|s| s[0] == 1) && sectors.iter().any(|s| s[0] == 2));
-        }
-        assert!(torn > 50, "{torn}");
-    }
-
-    #[test]
-    fn a_name_that_was_not_flushed_may_vanish() {
-        let disk = Disk::new(512);
-        let file = disk.open("a", true).unwrap();
-        disk.flush(file, false).unwrap();
-        disk.lose_unflushed(&mut Dice::new(1), LOST);
-        assert!(!disk.exists("a").unwrap());
-    }
-
-    #[test]
-    fn what_a_failed_flush_left_is_seen_until_the_power_goes() {
-        let disk = Disk::new(512);
-        let file = disk.open("a", true).unwrap();
-        disk.write(file, 0, &[1; 512]).unwrap();
-        disk.flush(file, true).unwrap();
-        disk.break_down(Fault::Flush, 0, 1);
-        disk.write(file, 0, &[2; 512]).unwrap();
-        assert_eq!(disk.flush(file, false), Err(DiskError::Io));
-        assert_eq!(content(&disk, file), [2; 512]);
-        disk.flush(file, false).unwrap();
-        disk.lose_unflushed(&mut Dice::new(1), Cut { keep: 100, garbage: false });
-        assert_eq!(content(&disk, file), [1; 512]);
-    }
-
-    #[test]
-    fn the_power_goes_in_the_middle() {
-        let disk = Disk::new(512);
-        let file = disk.open("a", true).unwrap();
-        disk.cut_in(Some(1));
-        disk.write(file, 0, b"one").unwrap();
-        assert_eq!(disk.write(file, 0, b"two"), Err(DiskError::Io));
-        assert_eq!(disk.len(file), Err(DiskError::Io));
-        disk.power_on();
-        assert_eq!(content(&disk, file), b"one");
-    }
-
-    #[test]
-    fn secrets_are_seen_wherever_they_stand() {
-        let disk = Disk::new(512);
-        disk.forbid(vec![b"4182".to_vec()]);
-        let file = disk.open("a", true).unwrap();
-        disk.write(file, 0, b"4418 4184182x").unwrap();
-        assert!(disk.leaked());
-    }
-}
+mod tests;

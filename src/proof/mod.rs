@@ -5,9 +5,9 @@
 //! them must agree. Must not know: tokio, the bus, the machines for host, reader and keypad, any real clock. Used by
 //! `smartpos-sim run` only.
 //!
-//! [`world`] decides what happens next; [`till`] is the terminal in it; [`disk`] under [`vfs`] is what SQLite writes to;
-//! [`wire`] and [`acquirer`] are the host; [`apps`], [`people`] and [`cards`] the rest of the shop; [`books`], [`checks`] and
-//! [`raw`] the rules; [`settle`] the end of a run; [`run`] many of them.
+//! `world` decides what happens next: to the host (`wire`, `acquirer`), in the shop (`shop`, `staff` with `apps`, `people`,
+//! `cards`), or what goes wrong (`trouble`). `till` is the terminal in it and `process` its life, on the disk (`disk`,
+//! `vfs`, `template`). `books`, `checks` and `raw` are the rules, `settle` the end of a run, `run` many of them.
 
 pub mod acquirer;
 pub mod apps;
@@ -21,13 +21,17 @@ pub mod disk;
 pub mod log;
 pub mod message;
 pub mod people;
+mod process;
 mod raw;
 pub mod responses;
 pub mod run;
 mod settle;
+mod shop;
+mod staff;
 pub mod tally;
 pub mod template;
-pub mod till;
+mod till;
+mod trouble;
 pub mod vfs;
 pub mod wire;
 pub mod world;

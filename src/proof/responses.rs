@@ -8,6 +8,11 @@ pub const APPROVALS: [&str; 4] = ["00", "00", "11", "A2"];
 pub const TEMPORARY: [&str; 4] = ["91", "96", "98", "A0"];
 /// Never.
 pub const PERMANENT: [&str; 5] = ["51", "14", "05", "43", "57"];
+/// Whatever a payment may be answered with that is not plainly approved; some are in no table.
+pub const ANYTHING: [&str; 22] = [
+    "68", "68", "10", "51", "55", "05", "14", "25", "22", "12", "91", "96", "98", "30", "97", "03", "77", "99", "A0",
+    "94", "Z9", "01",
+];
 /// What a sign-in may be refused with.
 pub const REFUSALS: [&str; 9] = ["91", "96", "94", "77", "A0", "30", "97", "03", "58"];
 

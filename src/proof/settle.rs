@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::books::{Checked, Violation, broken};
 use super::people;
-use super::till::Crash;
+use super::process::Crash;
 use super::wire::Line;
 use super::world::{Call, World, say};
 use crate::domain::cause::Cause;

@@ -55,6 +55,8 @@ enum Fate {
     Late,
     Doubled,
     Damaged,
+    /// The acquirer had it, and has lost it again together with the answer.
+    Forgotten,
 }
 
 /// Network and host machine.
@@ -172,7 +174,11 @@ impl Wire {
                 tally.fault("host machine hangs");
                 request(self, there, Fate::Lost);
             }
-            1..7 => tally.fault("request lost"),
+            1..5 => tally.fault("request lost"),
+            5..7 => {
+                tally.fault("taken in and forgotten");
+                request(self, there, Fate::Forgotten);
+            }
             7..14 => {
                 tally.fault("answer lost");
                 request(self, there, Fate::Lost);
@@ -236,6 +242,7 @@ impl Wire {
                 Some(failed(cause, sent))
             }
             Parcel::Reached(_) | Parcel::Unreachable(_) | Parcel::GivenUp(..) => None,
+            Parcel::Request(_, Fate::Forgotten) => None,
             Parcel::Request(message, fate) => {
                 let answer = acquirer.take(&message, right_master, at, dice);
                 self.answer(at, message, answer, fate, dice);
@@ -251,7 +258,7 @@ impl Wire {
             wire.send(at, Parcel::Answer(message.clone(), Box::new(answer)));
         };
         match fate {
-            Fate::Lost => {}
+            Fate::Lost | Fate::Forgotten => {}
             Fate::Delivered => send(self, back, answer),
             Fate::Late => send(self, back + dice.between(30 * SECOND, 200 * SECOND), answer),
             Fate::Doubled => {

@@ -10,27 +10,24 @@ use std::time::Duration;
 use super::acquirer::Acquirer;
 use super::apps::Apps;
 use super::books::{Books, Checked, Violation, broken};
-use super::cards::CARDS;
 use super::clock::Clock;
 use super::dice::Dice;
-use super::disk::{Disk, Fault};
+use super::disk::Disk;
 use super::log::Log;
 use super::message;
-use super::people::{self, People};
+use super::people::People;
+use super::process::Crash;
 use super::tally::Tally;
 use super::template::Template;
-use super::till::Crash;
 use super::vfs::{Rack, Slot};
 use super::wire::{Line, Wire};
 use crate::domain::amount::Currency;
-use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
-use crate::domain::ids::{MerchantId, OperatorId, TerminalId, TransactionId};
-use crate::domain::offline::{Forwarding, OfflineLimits, Resolution};
-use crate::domain::outcome::{Role, TerminalState, TransactionState};
+use crate::domain::ids::{MerchantId, TerminalId, TransactionId};
+use crate::domain::offline::OfflineLimits;
+use crate::domain::outcome::TransactionState;
 use crate::domain::prompt::Prompt;
-use crate::domain::secret::SecretBytes;
-use crate::engine::command::{Command, CommandId, Device, ListFilter, NewTransaction, Refusal, RefusalKind, Reply};
+use crate::engine::command::{CommandId, ListFilter};
 use crate::engine::event::Event;
 use crate::engine::settings::{ForwardSettings, Settings};
 use crate::engine::snapshot::TransactionView;
@@ -71,7 +68,7 @@ pub(super) struct Waiting {
     pub what: Call,
 }
 
-/// All payments, and the state of the disk in which they were read.
+/// All payments, as they were on disk after so many starts and flushes.
 type Reading = ((u64, u64), Rc<Vec<TransactionView>>);
 
 /// Everything there is.
@@ -108,7 +105,7 @@ pub struct World<'r> {
     /// When the last good sign-in was answered.
     pub(super) signed_in_at: Option<u64>,
     /// The order whose payment was not let start last.
-    refused: Option<usize>,
+    pub(super) refused: Option<usize>,
     /// Held payments that were sent once more at the end.
     pub(super) retried: BTreeSet<TransactionId>,
     /// How often something else happens than the next good thing, in a hundred.
@@ -243,27 +240,6 @@ impl<'r> World<'r> {
         self.check()
     }
 
-    /// The network goes for a while, and comes back.
-    fn season(&mut self) {
-        let (often, left) = &mut self.outages;
-        match left {
-            1.. => {
-                *left -= 1;
-                if *left == 0 {
-                    self.wire.down = false;
-                    say!(self, "the network is back");
-                }
-            }
-            0 if self.dice.roll(1000) < *often => {
-                *left = u32::try_from(self.dice.between(5, 30)).unwrap_or(5);
-                self.wire.down = true;
-                self.tally.fault("network outage");
-                say!(self, "the network goes for {left} steps");
-            }
-            0 => {}
-        }
-    }
-
     /// Anything but the next good thing.
     fn otherwise(&mut self) -> Checked {
         match self.dice.roll(100) {
@@ -290,12 +266,6 @@ impl<'r> World<'r> {
             Err(violation) => say!(self, "BROKEN {}: {}", violation.rule, violation.what),
         }
         (std::mem::take(&mut self.log).text(), std::mem::take(&mut self.tally))
-    }
-
-    /// The process ends between two events.
-    fn goes_now(&mut self) -> Checked {
-        self.crash = Some((0, if self.dice.percent(50) { Crash::Killed } else { Crash::Power }));
-        self.expire()
     }
 
     /// The next good thing.
@@ -337,45 +307,11 @@ impl<'r> World<'r> {
         }
     }
 
-    /// A payment that was not let start is cancelled; the app makes another one.
-    fn give_up(&mut self, place: usize) -> Checked {
-        self.refused = None;
-        let stopped = self.teller.as_ref().map(|t| t.engine().snapshot().terminal.state);
-        if matches!(stopped, Some(TerminalState::OutOfService | TerminalState::SignedOut)) && self.dice.percent(70) {
-            // What the terminal does not do by itself any more.
-            return self.ask(Call::Other("sign in"), Command::SignIn);
-        }
-        let Some((caller, id)) = self.apps.orders.get(place).and_then(|o| Some((self.apps.caller_of(o), o.id?))) else {
-            return Ok(());
-        };
-        self.ask(Call::Other("cancel"), Command::Cancel { caller, id })
-    }
-
-    fn on_duty(&self) -> Option<OperatorId> {
-        self.teller.as_ref()?.engine().snapshot().terminal.operator
-    }
-
-    /// A supervisor signs in; one is made if there is none yet. After wrong passwords it takes a while.
-    pub(super) fn supervisor_comes(&mut self) -> Checked {
-        let Some(teller) = &self.teller else { return Ok(()) };
-        let set = teller.engine().snapshot().terminal.supervisor_set;
-        let password = people::password(0, &mut self.dice);
-        let Some(operator) = OperatorId::new(people::SUPERVISORS[usize::from(self.dice.percent(10))]) else {
-            return Ok(());
-        };
-        let command = if set {
-            Command::OperatorSignIn { operator, password }
-        } else {
-            Command::OperatorSet { operator, role: Role::Supervisor, password }
-        };
-        self.ask(Call::Other("supervisor comes"), command)
-    }
-
     pub(super) fn active(&self) -> Option<TransactionId> {
         self.teller.as_ref()?.engine().snapshot().terminal.active
     }
 
-    fn state_of(&self, place: usize) -> Option<TransactionState> {
+    pub(super) fn state_of(&self, place: usize) -> Option<TransactionState> {
         let id = self.apps.orders.get(place)?.id?;
         self.teller.as_ref()?.engine().snapshot().transactions.get(&id).map(|v| v.state)
     }
@@ -399,100 +335,8 @@ impl<'r> World<'r> {
         }
     }
 
-    pub(super) fn person_did(&mut self, event: Event) -> Checked {
-        if let Event::CardRead(card) = &event
-            && let (Some(id), Some(index)) = (self.active(), self.people.card)
-        {
-            say!(self, "card {index} is read{}", if card.pin_required { ", PIN wanted" } else { "" });
-            self.books.read_card(id, index, card);
-        }
-        self.tell(event)
-    }
-
-    fn create(&mut self) -> Checked {
-        let minor = if self.dice.percent(3) {
-            5_000_001
-        } else {
-            self.dice.one_of([1, 1_234, 9_900, 9_900, 15_000, 20_000, 30_000, 30_001, 100_000])
-        };
-        match self.apps.wish(minor, &mut self.dice) {
-            Some(place) => self.create_order(place),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn create_order(&mut self, place: usize) -> Checked {
-        let Some(new) = self.apps.request(place) else { return Ok(()) };
-        say!(self, "uid {} wants {} {} {}", new.caller.uid, new.key, new.money, new.mode);
-        self.ask(Call::Create(place), Command::Create(new))
-    }
-
-    pub(super) fn start_payment(&mut self, place: usize) -> Checked {
-        let Some((caller, id)) = self.apps.orders.get(place).and_then(|o| Some((self.apps.caller_of(o), o.id?))) else {
-            return Ok(());
-        };
-        say!(self, "start {id}");
-        self.ask(Call::Start(place), Command::Start { caller, id })
-    }
-
-    fn app(&mut self) -> Checked {
-        let app = self.apps.any(&mut self.dice);
-        let caller = self.apps.caller(app);
-        let known = self.apps.known(&mut self.dice);
-        let order = known.and_then(|n| self.apps.orders.get(n).cloned());
-        let id = order.as_ref().and_then(|o| o.id).unwrap_or(TransactionId(9_999));
-        // Mostly its own payment.
-        let caller = match &order {
-            Some(order) if self.dice.percent(85) => self.apps.caller_of(order),
-            _ => caller,
-        };
-        let command = match self.dice.roll(16) {
-            0..3 => return self.create(),
-            3 | 4 => {
-                // No reply has come, or the app has forgotten: it asks again with the same key.
-                let count = self.apps.orders.len();
-                let place = self.dice.index(count);
-                return if count == 0 { Ok(()) } else { self.create_order(place) };
-            }
-            5 => match known.and_then(|n| Some((n, self.apps.request(n)?))) {
-                Some((n, new)) => return self.mismatch(n, new),
-                None => return Ok(()),
-            },
-            6 => Command::Start { caller, id },
-            7 => Command::Cancel { caller, id },
-            8 => Command::Acknowledge { caller, id },
-            9 | 10 => match known.zip(order) {
-                Some((place, order)) => {
-                    let command = Command::FindByKey { caller: self.apps.caller_of(&order), key: order.key.clone() };
-                    return self.ask(Call::Find(place), command);
-                }
-                None => return Ok(()),
-            },
-            11 => match self.any_view(|v| v.code.is_some()).and_then(|v| v.code) {
-                Some(code) => Command::FindByCode { caller, code },
-                None => return Ok(()),
-            },
-            12 => {
-                let connection = self.apps.die(app);
-                say!(self, "app {connection} dies");
-                self.tally.fault("app dies");
-                Command::ClientGone { connection }
-            }
-            13 => Command::SignOut,
-            14 => Command::Echo,
-            _ => Command::SignIn,
-        };
-        self.ask(Call::Other("app"), command)
-    }
-
-    fn mismatch(&mut self, place: usize, new: NewTransaction) -> Checked {
-        let other = NewTransaction { reference: Some("another".to_owned()), ..new };
-        self.tally.fault("key used again for something else");
-        self.ask(Call::Mismatch(place), Command::Create(other))
-    }
-
     /// Any payment on disk like this.
-    fn any_view(&mut self, wanted: impl Fn(&TransactionView) -> bool) -> Option<TransactionView> {
+    pub(super) fn any_view(&mut self, wanted: impl Fn(&TransactionView) -> bool) -> Option<TransactionView> {
         let views = self.views().ok()?;
         let views: Vec<_> = views.iter().filter(|v| wanted(v)).collect();
         self.dice.pick(&views).map(|v| (*v).clone())
@@ -509,62 +353,6 @@ impl<'r> World<'r> {
         let views = Rc::new(teller.store().list(&filter)?);
         *self.read.borrow_mut() = Some((state, Rc::clone(&views)));
         Ok(views)
-    }
-
-    /// The reply to a call.
-    pub(super) fn answered(&mut self, what: Call, answer: Result<Reply, Refusal>) -> Checked {
-        match (what, answer) {
-            (Call::Create(place), Ok(Reply::Transaction(id))) => self.learn_id(place, id),
-            (Call::Find(place), Ok(Reply::Transaction(id))) => self.learn_id(place, id),
-            (Call::Find(place), Err(refusal)) if refusal.kind == RefusalKind::NotFound => {
-                broken("no payment is lost", format!("order {place} is not found by its key any more"))
-            }
-            (Call::Mismatch(place), Ok(_)) => {
-                broken("a key stands for its arguments", format!("the key of order {place} was taken with others"))
-            }
-            (Call::Create(place), Err(refusal)) if refusal.kind == RefusalKind::IdempotencyMismatch => broken(
-                "a key stands for its arguments",
-                format!("order {place} with its own arguments: {}", refusal.text),
-            ),
-            (what, answer) => {
-                match answer {
-                    Err(refusal) => {
-                        if let Call::Start(place) = what {
-                            self.refused = Some(place);
-                        }
-                        let why = refusal.text.split_once(':').map(|t| t.0).filter(|w| w.starts_with("offline-"));
-                        self.tally.event(why.map_or("calls refused", |w| w));
-                        say!(self, "{what:?} refused: {}", refusal.text);
-                    }
-                    Ok(_) => self.tally.event("calls that succeeded"),
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn learn_id(&mut self, place: usize, id: TransactionId) -> Checked {
-        let Some(order) = self.apps.orders.get_mut(place) else { return Ok(()) };
-        if order.id.is_some_and(|known| known != id) {
-            return broken("one key, two payments", format!("order {place} is {:?}, now {id}", order.id));
-        }
-        order.id = Some(id);
-        let (key, minor, app) = (order.key.clone(), order.minor, order.app);
-        let uid = self.apps.caller(app).uid;
-        say!(self, "order {place} is payment {id}");
-        self.books.exists(id, uid, &key, minor)
-    }
-
-    fn person(&mut self) -> Checked {
-        let event = match self.dice.roll(10) {
-            0 if self.people.polling => {
-                let (card, pin) = (self.dice.index(CARDS), self.dice.percent(25));
-                self.people.present(card, pin, &mut self.dice)
-            }
-            0..5 => Some(self.people.bad(&mut self.dice)),
-            _ => self.people.good(&mut self.dice),
-        };
-        event.map_or(Ok(()), |event| self.person_did(event))
     }
 
     pub(super) fn time(&mut self) -> Checked {
@@ -608,163 +396,6 @@ impl<'r> World<'r> {
             Some(waiting) => broken("every call is replied to", format!("{:?}", waiting.what)),
             None => Ok(()),
         }
-    }
-
-    fn operator(&mut self) -> Checked {
-        let Some(operator) = people::operator(&mut self.dice) else { return Ok(()) };
-        let roll = self.dice.roll(9);
-        let password = people::password(if roll < 4 { 15 } else { 0 }, &mut self.dice);
-        let command = match roll {
-            0..4 => Command::OperatorSignIn { operator, password },
-            4 => Command::OperatorSignInAtKeypad,
-            5 => Command::OperatorSignOut,
-            6 | 7 => {
-                let role = if operator.as_str() == "01" { Role::Operator } else { Role::Supervisor };
-                Command::OperatorSet { operator, role, password }
-            }
-            _ => Command::OperatorUnlock { operator },
-        };
-        self.ask(Call::Other("operator"), command)
-    }
-
-    /// A supervisor looks at what is unsent.
-    fn supervisor(&mut self) -> Checked {
-        if self.dice.percent(25) {
-            return self.ask(Call::Other("drain"), Command::Drain);
-        }
-        let open = |v: &TransactionView| {
-            v.code.is_some() && (v.forwarding.is_some_and(Forwarding::unsent) || v.state == TransactionState::Reversing)
-        };
-        let Some(view) = self.any_view(open) else { return Ok(()) };
-        let Some(code) = view.code else { return Ok(()) };
-        let caller = self.apps.caller(0);
-        let note = "as agreed".to_owned();
-        let decision =
-            self.dice.one_of([Resolution::Retry, Resolution::Retry, Resolution::Abandon, Resolution::Proceed]);
-        let command = match self.dice.roll(3) {
-            0 => Command::Hold { caller, code, note },
-            _ => Command::Resolve { caller, code, decision, note },
-        };
-        say!(self, "a supervisor decides about {}", view.id);
-        self.ask(Call::Other("supervisor"), command)
-    }
-
-    fn device(&mut self) -> Checked {
-        let states = [DeviceState::Ready, DeviceState::Absent, DeviceState::Failed, DeviceState::Starting];
-        let state = self.dice.one_of(states);
-        let device = self.dice.one_of([Device::Reader, Device::Keypad]);
-        self.tally.fault("device away");
-        match device {
-            Device::Reader => (self.reader, self.people.polling) = (state, false),
-            Device::Keypad => (self.keypad, self.people.asked) = (state, None),
-        }
-        let cause = self.dice.one_of([None, Some(Cause::H02)]);
-        self.tell(Event::DeviceChanged { device, state, cause })
-    }
-
-    pub(super) fn devices_up(&mut self) -> Checked {
-        (self.reader, self.keypad) = (DeviceState::Ready, DeviceState::Ready);
-        for device in [Device::Reader, Device::Keypad] {
-            self.tell(Event::DeviceChanged { device, state: DeviceState::Ready, cause: None })?;
-        }
-        Ok(())
-    }
-
-    fn storage(&mut self) -> Checked {
-        if self.disk.is_faulty() && self.dice.percent(70) {
-            say!(self, "the disk works again");
-            self.disk.repair();
-            return Ok(());
-        }
-        let fault = self.dice.one_of([Fault::Full, Fault::Full, Fault::Write, Fault::Flush, Fault::Flush, Fault::Read]);
-        let (good, times) = (self.dice.roll(20), self.dice.one_of([1, 1, 2, 5, 1_000]));
-        say!(self, "{} after {good}, {times} times", fault.word());
-        self.tally.fault(fault.word());
-        self.disk.break_down(fault, u32::try_from(good).unwrap_or(0), times);
-        Ok(())
-    }
-
-    /// In the middle of some later commit the power goes; or the network comes and goes.
-    fn weather(&mut self) -> Checked {
-        if self.dice.percent(50) {
-            let changes = u32::try_from(self.dice.roll(60)).unwrap_or(0);
-            say!(self, "the power will go after {changes} writes");
-            self.tally.fault("cut in the middle of a commit");
-            self.disk.cut_in(Some(changes));
-        } else {
-            self.wire.down = !self.wire.down;
-            say!(self, "network {}", if self.wire.down { "down" } else { "up" });
-        }
-        Ok(())
-    }
-
-    fn clocks(&mut self) -> Checked {
-        if self.dice.percent(50) {
-            let off = self.clock.jump(&mut self.dice);
-            say!(self, "the wall clock is {off} s ahead");
-            self.tally.fault("wall clock jumps");
-            return self.expire();
-        }
-        self.synchronise()
-    }
-
-    fn synchronise(&mut self) -> Checked {
-        self.clock.synchronise();
-        say!(self, "the wall clock is synchronised");
-        self.tell(Event::ClockSynchronised)
-    }
-
-    fn ceremony(&mut self) -> Checked {
-        let right = self.dice.percent(60);
-        self.load_master(right)
-    }
-
-    /// The daemon's key ceremony is complete: the key is in the store, then the machines are told.
-    pub(super) fn load_master(&mut self, right: bool) -> Checked {
-        let now = self.clock.read();
-        let Some(teller) = &mut self.teller else { return Ok(()) };
-        if !teller.engine().keys_may_change() {
-            return Ok(());
-        }
-        let key = SecretBytes::new(vec![if right { 1 } else { 2 }; 16]);
-        let stored = teller.store_mut().set_master_key(now.wall, &key);
-        if self.disk.is_off() {
-            self.down = Some(Crash::Power);
-            self.teller = None;
-            return Ok(());
-        }
-        if stored.is_ok() {
-            say!(self, "a master key is loaded, {}", if right { "the right one" } else { "a wrong one" });
-            if self.master != Some(right) {
-                self.wire.forget_keys();
-            }
-            self.master = Some(right);
-        }
-        self.tell_keys();
-        self.pump()
-    }
-
-    fn acquirer_changes(&mut self) -> Checked {
-        if self.dice.percent(60) {
-            say!(self, "the acquirer has lost the working keys");
-            self.tally.fault("acquirer loses keys");
-            self.acquirer.lose_keys();
-        } else {
-            self.acquirer.clock_error = self.dice.one_of([0, 0, 0, 120, -120, 4_000, -86_400]);
-            say!(self, "the acquirer's clock is {} s off", self.acquirer.clock_error);
-        }
-        Ok(())
-    }
-
-    fn clerk(&mut self) -> Checked {
-        let device = self.dice.one_of([Device::Reader, Device::Keypad]);
-        let caller = self.apps.caller(0);
-        let command = match self.dice.roll(4) {
-            0 => Command::Inhibit { caller, device, why: "cleaning".to_owned() },
-            1 | 2 => Command::InhibitEnded { device },
-            _ => Command::ResetReader,
-        };
-        self.ask(Call::Other("clerk"), command)
     }
 
     /// Compares all books, if anything of them has changed.

@@ -13,7 +13,8 @@ const SEEDS: u64 = 300;
 fn whatever_happens_both_ledgers_agree_in_the_end() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let summary = many(1, SEEDS, STEPS, threads, false).unwrap();
-    let broken: Vec<_> = summary.violations.iter().map(|(seed, v)| format!("seed {seed}: {}: {}", v.rule, v.what)).collect();
+    let broken: Vec<_> =
+        summary.violations.iter().map(|(seed, v)| format!("seed {seed}: {}: {}", v.rule, v.what)).collect();
     assert!(broken.is_empty(), "to see one: smartpos-sim run --seed N\n{}", broken.join("\n"));
     assert_eq!(summary.seeds, SEEDS);
     // The runs must have come far enough for this to mean something.

@@ -226,7 +226,8 @@ impl Wire {
             }
             Parcel::Unreachable(exchange) if exchange == self.exchange && self.line == Line::Reaching => {
                 self.hang_up();
-                let cause = dice.one_of([Cause::N05, Cause::N06, Cause::N01, Cause::N02, Cause::N04, Cause::N05, Cause::N09]);
+                let cause =
+                    dice.one_of([Cause::N05, Cause::N06, Cause::N01, Cause::N02, Cause::N04, Cause::N05, Cause::N09]);
                 Some(failed(cause, false))
             }
             Parcel::GivenUp(exchange, sent) if exchange == self.exchange && matches!(self.line, Line::Asked(_)) => {
@@ -290,7 +291,9 @@ fn failed(cause: Cause, sent: bool) -> Event {
 /// Somebody on the way changed it: whatever it said, it says "approved" now, but its MAC is wrong, or its keys do not check.
 fn damaged(answer: HostAnswer) -> HostAnswer {
     match answer {
-        HostAnswer::Sale(parts) => HostAnswer::Sale(SaleAnswer { response: response("00"), mac: MacCheck::Bad, ..parts }),
+        HostAnswer::Sale(parts) => {
+            HostAnswer::Sale(SaleAnswer { response: response("00"), mac: MacCheck::Bad, ..parts })
+        }
         HostAnswer::OfflineSale(parts) => {
             HostAnswer::OfflineSale(SaleAnswer { response: response("00"), mac: MacCheck::Bad, ..parts })
         }

@@ -51,6 +51,7 @@ pub struct Committed {
 /// The open database.
 pub struct Store {
     db: Connection,
+    log_begun: bool,
     vault: Vault,
     journal: Journal,
     path: PathBuf,
@@ -74,13 +75,13 @@ impl Store {
     /// The same with everything that a test bench may want otherwise.
     pub fn open_on(path: &Path, vault: Vault, options: &OpenOptions) -> Result<Self, StoreError> {
         let open = || {
-            let db = schema::open(path, options)?;
-            let journal = Journal::open(&db, &vault)?;
-            Ok((db, journal))
+            let opened = schema::open(path, options)?;
+            let journal = Journal::open(&opened.db, &vault)?;
+            Ok((opened, journal))
         };
-        let (db, journal) = open().map_err(|e: StoreError| e.at(path))?;
+        let (schema::Opened { db, log_begun }, journal) = open().map_err(|e: StoreError| e.at(path))?;
         let files = if options.vfs.is_none() { Files::watch(path)? } else { Files::unwatched() };
-        Ok(Self { db, vault, journal, path: path.to_owned(), files, free_bytes: options.free_bytes })
+        Ok(Self { db, log_begun, vault, journal, path: path.to_owned(), files, free_bytes: options.free_bytes })
     }
 
     /// The same with the file named in an error.
@@ -109,7 +110,7 @@ impl Store {
         at: WallTime,
         work: impl FnOnce(&rusqlite::Transaction<'_>, &Vault) -> Result<(T, String), StoreError>,
     ) -> Result<T, StoreError> {
-        self.files.check()?;
+        self.ready()?;
         let (vault, journal) = (&self.vault, &self.journal);
         let run = || -> Result<(T, Journal), StoreError> {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -147,8 +148,18 @@ impl Store {
 
     /// Whether a write goes through now, to the file that everybody else sees.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        self.files.check()?;
+        self.ready()?;
         self.touch().map_err(|error| error.at(&self.path))
+    }
+
+    /// Whether anything may be written: the files are there, and nothing doubtful lies in the log before it.
+    fn ready(&mut self) -> Result<(), StoreError> {
+        self.files.check()?;
+        if !self.log_begun {
+            self.at(schema::begin_log_anew(&self.db))?;
+            self.log_begun = true;
+        }
+        Ok(())
     }
 
     /// Whether the file is whole: every page of it is read. Takes as long as reading the file does.

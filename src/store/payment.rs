@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn no_query_reads_or_sorts_the_whole_table() {
         let dir = tempfile::tempdir().unwrap();
-        let db = schema::open(&dir.path().join("pos.db"), &schema::OpenOptions::default()).unwrap();
+        let db = schema::open(&dir.path().join("pos.db"), &schema::OpenOptions::default()).unwrap().db;
         for (uid, outcome, before) in [
             (None, None, None),
             (Some(1), None, None),

@@ -69,7 +69,7 @@ impl Pages {
 }
 
 /// Opens the file, exclusively, durable, migrated.
-pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError> {
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, StoreError> {
     let mut db = match &options.vfs {
         None => {
             if let Some(log) = disk::orphaned_log(path) {
@@ -105,20 +105,30 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
     let pages = Pages::of(&db)?;
     db.pragma_update(None, "wal_autocheckpoint", signed(pages.checkpoint_frames()))?;
     migrate(&mut db)?;
-    match begin_log_anew(&db) {
-        // What is on file has to be reached on a full disk too.
-        Ok(()) | Err(StoreError::Full { .. }) => {}
+    // What is on file has to be reached also on a disk that is full or failing: it says what must be reversed.
+    let log_begun = match begin_log_anew(&db) {
+        Ok(()) | Err(StoreError::Full { .. }) => true,
+        Err(error) if error.is_of_the_disk() => false,
         Err(error) => return Err(error),
-    }
-    if options.long_log {
+    };
+    if options.long_log && log_begun {
         match lengthen_log(&db, path, pages) {
-            // What is on file has to be reached on a full disk too; then the log grows as it goes.
-            Ok(()) | Err(StoreError::Full { .. }) => {}
+            // Then the log grows as it goes.
+            Ok(()) => {}
+            Err(error) if error.is_of_the_disk() => {}
             Err(error) => return Err(error),
         }
     }
     db.set_prepared_statement_cache_capacity(32);
-    Ok(db)
+    Ok(Opened { db, log_begun })
+}
+
+/// An open database.
+pub struct Opened {
+    /// The connection.
+    pub db: Connection,
+    /// Whether the log could be begun anew; nothing may be written before that.
+    pub log_begun: bool,
 }
 
 /// Copies the log into the database, so that the next commit starts at its beginning.
@@ -126,7 +136,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
 /// A flush that failed leaves pages in the log that every program sees, but that are not on the medium, and that the system
 /// takes for written. A process that starts then finds a commit there that its predecessor reported as refused, and writes
 /// its own behind it: durable, but worthless once a power cut has taken away what they are chained to.
-fn begin_log_anew(db: &Connection) -> Result<(), StoreError> {
+pub fn begin_log_anew(db: &Connection) -> Result<(), StoreError> {
     Ok(db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
 }
 
@@ -179,7 +189,7 @@ mod tests {
     fn the_log_is_made_long_at_once_and_the_database_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
-        let db = open(&path, &OpenOptions::default()).unwrap();
+        let db = open(&path, &OpenOptions::default()).unwrap().db;
         let log = std::fs::metadata(disk::log_of(&path)).unwrap().len();
         assert!(log >= Pages::of(&db).unwrap().log_length(), "{log}");
         let pages: i64 = db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
@@ -193,24 +203,24 @@ mod tests {
     fn a_second_opener_is_told_that_the_database_is_in_use() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
-        let first = open(&path, &OpenOptions::default()).unwrap();
+        let first = open(&path, &OpenOptions::default()).unwrap().db;
         assert!(matches!(open(&path, &OpenOptions::default()), Err(StoreError::InUse)));
         drop(first);
-        open(&path, &OpenOptions::default()).unwrap();
+        open(&path, &OpenOptions::default()).unwrap().db;
     }
 
     #[test]
     fn a_newer_database_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
-        open(&path, &OpenOptions::default()).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        open(&path, &OpenOptions::default()).unwrap().db.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(open(&path, &OpenOptions::default()), Err(StoreError::TooNew { found: 99, .. })));
     }
 
     #[test]
     fn commits_are_durable() {
         let dir = tempfile::tempdir().unwrap();
-        let db = open(&dir.path().join("pos.db"), &OpenOptions::default()).unwrap();
+        let db = open(&dir.path().join("pos.db"), &OpenOptions::default()).unwrap().db;
         let pragma =
             |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, rusqlite::types::Value>(0));
         assert_eq!(pragma("synchronous").unwrap(), rusqlite::types::Value::Integer(2));

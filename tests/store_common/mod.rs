@@ -95,6 +95,17 @@ pub fn reversing(id: u64) -> TransactionView {
     }
 }
 
+/// The same with its reversal acknowledged.
+pub fn reversed(id: u64) -> TransactionView {
+    TransactionView {
+        outcome: Some(Outcome::Cancelled),
+        state: TransactionState::Finished,
+        reversed: true,
+        finished_at: Some(WallTime(1_795_492_900_000_000)),
+        ..reversing(id)
+    }
+}
+
 pub fn stan(id: u64) -> Stan {
     Stan::new(u32::try_from(id).unwrap()).unwrap()
 }

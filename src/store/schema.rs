@@ -206,7 +206,7 @@ mod tests {
         let first = open(&path, &OpenOptions::default()).unwrap().db;
         assert!(matches!(open(&path, &OpenOptions::default()), Err(StoreError::InUse)));
         drop(first);
-        open(&path, &OpenOptions::default()).unwrap().db;
+        open(&path, &OpenOptions::default()).unwrap();
     }
 
     #[test]

@@ -315,8 +315,9 @@ fn every_fault_in_an_answer_does_what_it_says() {
         let why = terminal.sign_in().unwrap_err();
         assert!(why.contains(what), "{fault}: {why}");
     }
-    let tested = ["code", "wrong-mac", "wrong-kcv", "bad-key-block", "asks", "clock"];
-    assert_eq!(documented("in the answer", "when connecting"), first_words(tested.into_iter()));
+    // What a script does is tested with the product's host machine, in host_acquirer.rs: only a chip card gets one.
+    let tested = ["code", "wrong-mac", "wrong-kcv", "bad-key-block", "script", "asks", "clock"];
+    assert_eq!(documented("in the answer (any", "when connecting"), first_words(tested.into_iter()));
 }
 
 #[test]

@@ -103,7 +103,8 @@ fn everything_comes_back_and_goes_on() {
         assert!(head.sale == offline_sale(id));
     }
     let held = QueueFilter { held: true, after: None, limit: 10 };
-    assert_eq!(back.list_queue(&held).unwrap().iter().map(|v| v.id.0).collect::<Vec<_>>(), [5]);
+    let again: Vec<_> = back.list_queue(&held).unwrap().iter().map(|v| (v.id.0, v.attempts > 0)).collect();
+    assert_eq!(again, [(5, true)], "should a person have it sent again, it is a repeat too");
     // The deny list counts on.
     back.commit(AT, &[create(10_007)]).unwrap();
     let mut sale = offline_sale(10_007);

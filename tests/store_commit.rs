@@ -55,7 +55,7 @@ fn day() -> Vec<Vec<Record>> {
         vec![send(2)],
         vec![change(reversing(2)), due(2, ReversalReason::NoAnswer), Record::SignedOut { cause: None }],
         vec![signed_in(8, &[4, 5, 6])],
-        vec![close(2), change(reversed(2))],
+        vec![close(2), change(taken_back(2))],
         vec![send(3)],
         vec![change(not_to_stand), due(3, ReversalReason::CouldNotFinish)],
         vec![Record::OperatorStored(operator(5)), Record::OperatorOnDuty(None)],

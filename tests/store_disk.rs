@@ -251,7 +251,7 @@ fn child_on_a_failing_disk() {
 fn a_probe_tells_the_truth_about_a_disk_that_takes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()));
-    let Some(output) = with_fault("fdatasync:error=EIO:when=3+", "child_on_a_dead_disk", directory.path()) else {
+    let Some(output) = with_fault("fdatasync:error=EIO:when=8+", "child_on_a_dead_disk", directory.path()) else {
         return;
     };
     let said = String::from_utf8_lossy(&output.stdout);

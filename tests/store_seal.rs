@@ -72,7 +72,7 @@ fn no_card_number_and_no_key_is_in_the_clear_at_any_moment() {
         vec![create(1)],
         vec![send(1)],
         vec![change(reversing(1)), Record::ReversalDue { id: TransactionId(1), reason: ReversalReason::NoAnswer }],
-        vec![close(1), change(reversed(1))],
+        vec![close(1), change(taken_back(1))],
         vec![create(2), queued],
         vec![forwarded(2, Forwarding::InFlight)],
         vec![forwarded(2, Forwarding::Held), Record::CardDenied { id }],

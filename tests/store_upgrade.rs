@@ -74,7 +74,7 @@ fn a_database_of_the_first_version_keeps_all_it_holds_and_takes_offline_payments
     assert_eq!((old.mode, old.forwarding, old.attempts), (OfflineMode::OnlineOnly, None, 0));
     assert_eq!((old.money.amount.minor(), old.auth_code.as_ref().unwrap().as_str()), (1012, "A1B2C3"));
     // And a full member of the new one.
-    store.commit(AT, &[close(13), change(reversed(13))]).unwrap();
+    store.commit(AT, &[close(13), change(taken_back(13))]).unwrap();
     sale(&mut store, 15);
     sale_offline(&mut store, 16);
     assert_eq!(store.queue_totals().unwrap().waiting, 1);

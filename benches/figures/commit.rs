@@ -132,7 +132,7 @@ fn written() -> Result<u64, Box<dyn std::error::Error>> {
 }
 
 /// The three commits of an online sale.
-fn sell(store: &mut Store, number: &mut u64, times: &mut Times) -> Result<(), Box<dyn std::error::Error>> {
+pub fn sell(store: &mut Store, number: &mut u64, times: &mut Times) -> Result<(), Box<dyn std::error::Error>> {
     *number += 1;
     let mut view = created(*number).ok_or("a payment of this bench is not valid")?;
     let mut commit = |records: &[Record]| {

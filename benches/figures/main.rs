@@ -10,16 +10,21 @@ mod calls;
 mod codec;
 mod commit;
 mod crowd;
+mod drain;
 mod echo;
 mod idle;
 mod minimal;
 mod owner;
+mod pace;
 mod pulse;
+mod rate;
 mod relay;
 mod scene;
 mod start;
 mod stats;
 mod tap;
+mod volume;
+mod wear;
 
 use std::path::Path;
 
@@ -38,6 +43,7 @@ fn main() {
     {
         return minimal::run(bus, Path::new(directory)).unwrap();
     }
+    let is_big = std::env::args().any(|a| a == "--big");
     let is_wanted = |names: &[&str]| arguments.is_empty() || names.iter().any(|n| arguments.iter().any(|a| a == n));
     let (before, mut rows) = (load(), Vec::new());
     let mut take = |name: &str, figure: &mut dyn FnMut() -> Figure| {
@@ -51,6 +57,7 @@ fn main() {
     };
     take("codec", &mut codec::measure);
     take("commit", &mut commit::measure);
+    take("wear", &mut wear::measure);
     if is_wanted(&["tap", "calls", "crowd"]) {
         let scene = begin(Setup::default());
         let on = |figure: &dyn Fn(&Scene) -> Figure| figure(scene.as_ref().map_err(String::as_str)?);
@@ -65,6 +72,9 @@ fn main() {
         idle::measure(&begin(watched)?)
     });
     take("start", &mut start::measure);
+    take("volume", &mut || volume::measure(is_big));
+    take("rate", &mut rate::measure);
+    take("drain", &mut || drain::measure(is_big));
     print!("{}", stats::table(&rows));
     let cores = std::thread::available_parallelism().map_or(0, |n| n.get());
     println!("\n{cores} processors ({}), load {before} at the beginning and {} at the end.", processor(), load());

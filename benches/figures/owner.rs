@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use serde::Serialize;
 use zbus::connection::Builder;
-use zbus::{Connection, DynamicType, Message, MessageStream, OwnedObjectPath, Variant};
+use zbus::{Connection, DynamicType, Message, MessageStream, OwnedObjectPath, OwnedVariant, Variant};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -30,14 +30,33 @@ impl Owner {
 
     /// Creates and starts a sale; gives its object.
     pub async fn begin(&mut self, minor: u64) -> Result<String> {
+        let sale = self.create(minor, "online-only").await?;
+        self.start(&sale).await?;
+        Ok(sale)
+    }
+
+    /// Creates a sale of this mode; gives its object.
+    pub async fn create(&mut self, minor: u64, mode: &str) -> Result<String> {
         self.made += 1;
         let name = self.connection.unique_name().map(ToString::to_string).unwrap_or_default();
         let key = format!("bench{name}-{}", self.made);
-        let body = ("sale", key, minor, "CNY", HashMap::<&str, Variant<'_>>::new());
-        let created = self.call(TERMINAL, "Terminal", "CreateTransaction", &body).await?;
-        let path: OwnedObjectPath = created.body().deserialize()?;
-        self.call(path.as_str(), "Transaction", "Start", &()).await?;
-        Ok(path.to_string())
+        let options = HashMap::from([("mode", Variant::from(mode.to_owned()))]);
+        let created =
+            self.call(TERMINAL, "Terminal", "CreateTransaction", &("sale", key, minor, "CNY", options)).await?;
+        Ok(created.body().deserialize::<OwnedObjectPath>()?.to_string())
+    }
+
+    /// Starts it; refused while another payment has the reader.
+    pub async fn start(&self, payment: &str) -> Result<()> {
+        self.call(payment, "Transaction", "Start", &()).await.map(drop)
+    }
+
+    /// How it ended.
+    pub async fn outcome(&self, payment: &str) -> Result<String> {
+        let asked = ("org.smartposd.Pos1.Transaction", "Outcome");
+        let properties = Some("org.freedesktop.DBus.Properties");
+        let answer = self.connection.call_method(Some(SERVICE), payment, properties, "Get", &asked).await?;
+        Ok(String::try_from(answer.body().deserialize::<OwnedVariant>()?)?)
     }
 
     /// Waits until the payment is in this state: when that was heard.

@@ -36,7 +36,8 @@ impl Scene {
     }
 }
 
-fn edit(rig: &Rig, file: &str, old: &str, new: &str) -> Result<(), Box<dyn Error>> {
+/// Changes a file of the rig before the daemon reads it.
+pub fn edit(rig: &Rig, file: &str, old: &str, new: &str) -> Result<(), Box<dyn Error>> {
     let path = rig.path(file);
     let text = std::fs::read_to_string(&path)?;
     if !text.contains(old) {

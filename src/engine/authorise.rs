@@ -129,7 +129,11 @@ impl Engine {
                 self.open_reversal(id, reversal, ReversalReason::NoAnswer, failure.cause, failure.evidence);
             }
             Some(_) => self.conclude(id, Outcome::Cancelled, Some(failure.cause), failure.evidence),
-            None => self.end_unreached(failure.cause, failure.evidence),
+            None if self.sale.as_ref().is_some_and(|s| s.id == id) => {
+                self.end_unreached(failure.cause, failure.evidence);
+            }
+            // It is over; another one may be in hand.
+            None => {}
         }
     }
 

@@ -23,12 +23,17 @@ impl Engine {
             Step::Presenting { .. } => self.act(Action::StopPolling),
             Step::Preparing | Step::Connecting { .. } | Step::Authorising { .. } | Step::Storing { .. } => {}
         }
+        self.need_no_line(sale.id);
+        self.finish(sale.id, outcome, cause, evidence);
+    }
+
+    /// Gives up the connection that is being made for a payment.
+    pub(super) fn need_no_line(&mut self, id: TransactionId) {
         if let Line::Reaching { purpose, .. } = self.line
-            && purpose == Purpose::Sale(sale.id)
+            && purpose == Purpose::Sale(id)
         {
             self.leave_line();
         }
-        self.finish(sale.id, outcome, cause, evidence);
     }
 
     /// Writes the end of a payment and tells everybody.

@@ -6,12 +6,13 @@
 //! in-flight → accepted   approved, or "already there": card data wiped
 //! in-flight → waiting    refused for the moment: the next one goes on, this one comes round again
 //! in-flight → in-flight  no answer: the same again, same trace, after a growing wait
-//! in-flight → held       refused for good, or too often for the moment
+//! in-flight → held       refused for good, or too often for the moment; or no request can be made of it
 //! waiting   → held       too old, or a person wants it so
 //! held      → waiting    a supervisor: send it again
 //! any       → abandoned  a supervisor gave it up, on record: card data wiped
 //! ```
-//! Nothing is dropped, and nothing that is refused blocks what is behind it. Only one item is in memory at a time.
+//! Nothing is dropped, and nothing that is refused or never answered blocks what is behind it. Only one item is in memory
+//! at a time.
 
 use std::collections::BTreeMap;
 
@@ -52,6 +53,8 @@ pub struct Forwarder {
     /// Nothing before this moment: pace, or back-off.
     not_before: Instant,
     failures: u32,
+    /// Uploads in a row that left and were not answered.
+    unanswered: u32,
     /// Refusals for the moment, per payment.
     refusals: BTreeMap<TransactionId, u32>,
     /// When this drain began, and how many it has had answered.
@@ -69,6 +72,7 @@ impl Forwarder {
             after: None,
             not_before: now,
             failures: 0,
+            unanswered: 0,
             refusals: BTreeMap::new(),
             drain: None,
             told_at: None,
@@ -111,7 +115,14 @@ impl Forwarder {
         }
         self.after = None;
         self.failures = 0;
+        self.unanswered = 0;
         self.not_before = now;
+    }
+
+    /// Whether a drain is shown that has come to its end otherwise than by an answer: a person has decided about the last.
+    fn is_over(&self) -> bool {
+        let shown = self.drain.is_some() || self.cause.is_some();
+        shown && matches!(self.hand, Hand::Empty) && self.totals.waiting == 0
     }
 
     fn seconds_left(&self, now: Instant) -> Option<u32> {
@@ -153,6 +164,9 @@ impl Engine {
 
     /// Asks the store for the next one, if it is time.
     pub(super) fn forward_if_due(&mut self) {
+        if self.forwarder.is_over() {
+            self.drained();
+        }
         let forwarder = &mut self.forwarder;
         let due = matches!(forwarder.hand, Hand::Empty)
             && forwarder.totals.waiting > 0
@@ -188,10 +202,12 @@ impl Engine {
     }
 
     fn take_up_head(&mut self, mut head: Box<QueueHead>) {
+        // Waiting again after a decision: a person has said that it is to be sent, as old as it is.
+        let decided = head.view.resolution.is_some();
         let too_old = self.clock.trusted(self.now).is_some_and(|now| {
             now > head.accepted_at && older(now, head.accepted_at, self.settings.forwarding.hold_after)
         });
-        if too_old {
+        if too_old && !decided {
             let evidence = "too old to be sent without a person's decision".to_owned();
             return self.hold(&mut head.view, None, evidence);
         }
@@ -242,7 +258,10 @@ impl Engine {
     pub(super) fn upload_answered(&mut self, answer: SaleAnswer) {
         let Hand::Sent(mut head) = std::mem::replace(&mut self.forwarder.hand, Hand::Empty) else { return };
         let response = &answer.response;
-        let done = response.approved() || self.settings.forwarding.done_codes.contains(&response.code);
+        let there = self.settings.forwarding.done_codes.contains(&response.code);
+        // What leaves for the first time cannot be there: the host has another payment under this batch and trace.
+        let done = response.approved() || (there && head.view.attempts > 1);
+        let other_batch = head.view.batch != Some(self.batch);
         if answer.mac == MacCheck::Bad || (response.approved() && answer.mac != MacCheck::Good) {
             self.pause(Some(Cause::K01));
             let evidence = "upload: the answer's MAC is wrong".to_owned();
@@ -260,8 +279,17 @@ impl Engine {
         if done {
             self.sign_in.keys_proved();
             self.accepted(view, said);
+        } else if there {
+            said(view);
+            let evidence = format!("{evidence}, though it was never sent before: ask the acquirer what it has there");
+            self.hold(view, cause, evidence);
+            self.answered();
         } else {
             match response.action {
+                // It keeps the batch it was made in, which no sign-in brings back: this payment's trouble alone.
+                ResponseAction::SignIn if cause == Some(Cause::B04) && other_batch => {
+                    self.refused_for_now(view, said, cause, evidence);
+                }
                 ResponseAction::SignIn => {
                     self.back_to_waiting(view, said);
                     self.pause(cause);
@@ -341,6 +369,7 @@ impl Engine {
     fn answered(&mut self) {
         let forwarder = &mut self.forwarder;
         forwarder.failures = 0;
+        forwarder.unanswered = 0;
         forwarder.not_before = self.now.mono.after(self.settings.forwarding.pace);
         if let Some((_, sent)) = &mut forwarder.drain {
             *sent = sent.saturating_add(1);
@@ -348,14 +377,32 @@ impl Engine {
         self.tell_progress(false);
         if self.forwarder.totals.waiting == 0 {
             self.drained();
+            // Nothing more is read, so this has to be: the oldest of what is left is another one now, if there is one.
+            self.act(Action::LoadQueueHead { after: None });
         }
     }
 
-    /// No answer: it stays in flight, and goes again with the same trace.
+    /// No answer: it stays in flight, and goes again with the same trace. One that is not answered time and again lets the
+    /// next go first.
     pub(super) fn upload_unanswered(&mut self, failure: &HostFailure) {
-        if matches!(self.forwarder.hand, Hand::Sent(_) | Hand::Ready(_)) {
-            self.forwarder.hand = Hand::Empty;
-            self.pause(Some(failure.cause));
+        let mut head = match std::mem::replace(&mut self.forwarder.hand, Hand::Empty) {
+            Hand::Sent(head) | Hand::Ready(head) => head,
+            other @ (Hand::Empty | Hand::Loading) => {
+                self.forwarder.hand = other;
+                return;
+            }
+        };
+        if !failure.sent && failure.cause == Cause::S06 {
+            // No request can be made of it, whatever the host does.
+            self.hold(&mut head.view, Some(failure.cause), failure.evidence.clone());
+            return self.answered();
+        }
+        self.pause(Some(failure.cause));
+        if failure.sent {
+            self.forwarder.unanswered = self.forwarder.unanswered.saturating_add(1);
+            if self.forwarder.unanswered > self.settings.forwarding.retries {
+                self.forwarder.after = Some(head.view.id);
+            }
         }
     }
 

@@ -41,6 +41,9 @@ impl Engine {
 
     fn catch_up(&mut self, what: Deferred) {
         match what {
+            // The payment's own answer has said the same of the same keys, and new ones are on their way: it is no second
+            // refusal.
+            Deferred::KeysRefused(..) if !self.sign_in.is_on() => {}
             Deferred::KeysRefused(cause, evidence) => self.keys_refused(cause, evidence),
             Deferred::Stopped(cause, evidence) => self.stop_sign_in(cause, evidence),
             Deferred::SignIn => self.host_asks(ProcessingRequest::SignIn),

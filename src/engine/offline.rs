@@ -100,7 +100,8 @@ impl Engine {
     pub(super) fn offline_refusal(&self, money: Option<Money>) -> Option<OfflineRefusal> {
         let limits = &self.settings.offline;
         let totals = self.forwarder.totals();
-        let amount = money.map_or(0, |m| m.amount.minor());
+        // The smallest payment is 1.
+        let amount = money.map_or(1, |m| m.amount.minor());
         let stopped = match &self.sign_in.state {
             State::Stopped { cause } => !leaves_offline(*cause),
             State::Off { cause } | State::Wanted { cause, .. } => cause.is_some_and(|c| !leaves_offline(c)),
@@ -171,7 +172,10 @@ impl Engine {
         });
         match std::mem::replace(&mut sale.step, Step::Preparing) {
             Step::Preparing => self.begin(),
-            Step::Connecting { card, .. } => self.store_offline(card),
+            Step::Connecting { card, .. } => {
+                self.need_no_line(id);
+                self.store_offline(card);
+            }
             other @ (Step::Confirming
             | Step::Presenting { .. }
             | Step::EnteringPin { .. }
@@ -250,6 +254,8 @@ impl Engine {
         self.show_result(id, Prompt::ApprovedOffline(view.money));
         self.book.update(id, |v| *v = view);
         self.tell_closed(id, connection, old, Outcome::ApprovedOffline);
+        // Somebody may have signed out before; what was accepted has to reach the host.
+        self.hurry_sign_in();
     }
 
     fn offline_refused(&mut self, refusal: OfflineRefusal) {

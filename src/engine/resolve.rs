@@ -3,6 +3,7 @@
 use crate::domain::cause::Cause;
 use crate::domain::offline::{Forwarding, Resolution, ReversalStanding};
 use crate::domain::outcome::{Outcome, TransactionState};
+use crate::domain::prompt::Prompt;
 use crate::engine::action::Action;
 use crate::engine::command::{Caller, CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::line::Purpose;
@@ -112,6 +113,10 @@ impl Engine {
                 view.outcome = Some(Outcome::Unknown);
                 view.finished_at = Some(self.wall());
                 self.tell_moved(id, TransactionState::Reversing, TransactionState::Finished);
+                // The customer was told that the result is open; nothing more will come of it here.
+                if self.prompt_is(&Prompt::Unknown) {
+                    self.show_idle();
+                }
             }
         }
         self.record(Record::Changed { view: Box::new(view.clone()) });
@@ -148,6 +153,10 @@ impl Engine {
         self.change_queued(&mut view, |v| {
             v.forwarding = Some(next);
             v.resolution.clone_from(&resolution);
+            if next == Forwarding::Abandoned && v.attempts > 0 {
+                v.evidence =
+                    format!("given up after {} tries: the acquirer may have charged it all the same", v.attempts);
+            }
         });
         if next == Forwarding::Abandoned {
             self.record(Record::CardDataWiped { id: view.id });

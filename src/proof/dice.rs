@@ -11,7 +11,7 @@ impl Dice {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,7 +21,7 @@ impl Dice {
 
     /// 0 ..< `sides`.
     pub fn roll(&mut self, sides: u64) -> u64 {
-        (self.next() >> 11) % sides.max(1)
+        (self.draw() >> 11) % sides.max(1)
     }
 
     /// The same as an index.

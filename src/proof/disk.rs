@@ -432,7 +432,7 @@ impl Inode {
             }
             let index = dice.index(olds.len());
             if index == 0 && cut.garbage && number * sector >= self.flushed_len {
-                olds[0] = (0..sector).map(|_| dice.next().to_le_bytes()[0]).collect();
+                olds[0] = (0..sector).map(|_| dice.draw().to_le_bytes()[0]).collect();
             }
             if let Some(old) = olds.get(index) {
                 self.put_sector(sector, number, old);

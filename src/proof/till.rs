@@ -393,7 +393,7 @@ impl World<'_> {
         let store = Store::open_on(&self.slot.path(), Vault::new(&[7; 32]), &options)?;
         let mut settings = self.settings.clone();
         settings.boot = self.clock.boot();
-        Teller::new(settings, store, self.dice.next(), self.clock.read())
+        Teller::new(settings, store, self.dice.draw(), self.clock.read())
     }
 
     /// It may fail while the disk does; then the system tries again later. With a good disk it must come up.

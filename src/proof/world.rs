@@ -71,6 +71,9 @@ pub(super) struct Waiting {
     pub what: Call,
 }
 
+/// All payments, and the state of the disk in which they were read.
+type Reading = ((u64, u64), Rc<Vec<TransactionView>>);
+
 /// Everything there is.
 pub struct World<'r> {
     pub(super) dice: Dice,
@@ -119,7 +122,7 @@ pub struct World<'r> {
     /// How often the database was opened.
     pub(super) starts: u64,
     /// What was read of the disk in which state.
-    read: RefCell<Option<((u64, u64), Rc<Vec<TransactionView>>)>>,
+    read: RefCell<Option<Reading>>,
     /// The state of disk and acquirer that was checked last.
     checked: (u64, u64),
 }

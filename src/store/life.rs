@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn the_database_allows_the_moves_that_are_drawn_and_no_other() {
         let dir = tempfile::tempdir().unwrap();
-        let db = schema::open(&dir.path().join("pos.db"), &schema::OpenOptions::default()).unwrap().db;
+        let db = schema::open(&dir.path().join("pos.db"), &schema::OpenOptions::default()).unwrap();
         let outcomes: Vec<Option<Outcome>> =
             std::iter::once(None).chain(Outcome::ALL.iter().copied().map(Some)).collect();
         let all: Vec<_> = TransactionState::ALL.iter().flat_map(|s| outcomes.iter().map(move |o| (*s, *o))).collect();

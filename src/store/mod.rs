@@ -51,11 +51,12 @@ pub struct Committed {
 /// The open database.
 pub struct Store {
     db: Connection,
-    log_begun: bool,
     vault: Vault,
     journal: Journal,
     path: PathBuf,
     files: Files,
+    /// Whether the log was begun anew; nothing is written before it was.
+    anew: bool,
     free_bytes: fn(&Path) -> Option<u64>,
 }
 
@@ -75,13 +76,19 @@ impl Store {
     /// The same with everything that a test bench may want otherwise.
     pub fn open_on(path: &Path, vault: Vault, options: &OpenOptions) -> Result<Self, StoreError> {
         let open = || {
-            let opened = schema::open(path, options)?;
-            let journal = Journal::open(&opened.db, &vault)?;
-            Ok((opened, journal))
+            let db = schema::open(path, options)?;
+            let anew = match schema::begin_log_anew(&db) {
+                Ok(()) => true,
+                // What is on file has to be reached on a disk that takes nothing, too.
+                Err(error) if error.is_of_the_disk() => false,
+                Err(error) => return Err(error),
+            };
+            let journal = Journal::open(&db, &vault)?;
+            Ok((db, anew, journal))
         };
-        let (schema::Opened { db, log_begun }, journal) = open().map_err(|e: StoreError| e.at(path))?;
+        let (db, anew, journal) = open().map_err(|e: StoreError| e.at(path))?;
         let files = if options.vfs.is_none() { Files::watch(path)? } else { Files::unwatched() };
-        Ok(Self { db, log_begun, vault, journal, path: path.to_owned(), files, free_bytes: options.free_bytes })
+        Ok(Self { db, vault, journal, path: path.to_owned(), files, anew, free_bytes: options.free_bytes })
     }
 
     /// The same with the file named in an error.
@@ -110,7 +117,7 @@ impl Store {
         at: WallTime,
         work: impl FnOnce(&rusqlite::Transaction<'_>, &Vault) -> Result<(T, String), StoreError>,
     ) -> Result<T, StoreError> {
-        self.ready()?;
+        self.ready_to_write()?;
         let (vault, journal) = (&self.vault, &self.journal);
         let run = || -> Result<(T, Journal), StoreError> {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -146,20 +153,20 @@ impl Store {
         Ok(tx.commit()?)
     }
 
-    /// Whether a write goes through now, to the file that everybody else sees.
-    pub fn probe(&mut self) -> Result<(), StoreError> {
-        self.ready()?;
-        self.touch().map_err(|error| error.at(&self.path))
-    }
-
-    /// Whether anything may be written: the files are there, and nothing doubtful lies in the log before it.
-    fn ready(&mut self) -> Result<(), StoreError> {
+    /// The file is the one that everybody else sees, and its log was begun anew in this process.
+    fn ready_to_write(&mut self) -> Result<(), StoreError> {
         self.files.check()?;
-        if !self.log_begun {
-            self.at(schema::begin_log_anew(&self.db))?;
-            self.log_begun = true;
+        if !self.anew {
+            schema::begin_log_anew(&self.db).map_err(|error| error.at(&self.path))?;
+            self.anew = true;
         }
         Ok(())
+    }
+
+    /// Whether a write goes through now, to the file that everybody else sees.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        self.ready_to_write()?;
+        self.touch().map_err(|error| error.at(&self.path))
     }
 
     /// Whether the file is whole: every page of it is read. Takes as long as reading the file does.

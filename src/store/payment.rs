@@ -177,7 +177,18 @@ impl Store {
     }
 
     fn listed(&self, filter: &ListFilter) -> Result<Vec<TransactionView>, StoreError> {
-        let (sql, values) = list_query(filter);
+        let page = self.payments(list_query(filter, Reach::Near))?;
+        // Where the whole page is not among the newest, the others are far: seldom asked for, and never to be searched for
+        // row by row while everybody waits.
+        let is_whole = page.len() == usize::from(limit_of(filter));
+        if is_whole || is_rare(filter) || filter.uid.is_none() {
+            Ok(page)
+        } else {
+            self.payments(list_query(filter, Reach::Far))
+        }
+    }
+
+    fn payments(&self, (sql, values): (String, Vec<Value>)) -> Result<Vec<TransactionView>, StoreError> {
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         let mut all = Vec::new();
@@ -188,24 +199,58 @@ impl Store {
     }
 }
 
-fn list_query(filter: &ListFilter) -> (String, Vec<Value>) {
-    let mut sql = format!("SELECT {COLUMNS} FROM payment WHERE 1");
-    let mut values = Vec::new();
+/// Where a uid's payments are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Among the newest: read backwards, whosever they are.
+    Near,
+    /// Anywhere: all of this uid are looked up in the index of its keys.
+    Far,
+}
+
+/// How many rows are read backwards for a page at most.
+const NEAR: i64 = 5_000;
+
+fn limit_of(filter: &ListFilter) -> u16 {
+    filter.limit.clamp(1, 500)
+}
+
+/// Whether these have an index of their own.
+fn is_rare(filter: &ListFilter) -> bool {
+    filter.outcome.is_some_and(|outcome| outcome != Outcome::Approved)
+}
+
+fn list_query(filter: &ListFilter, reach: Reach) -> (String, Vec<Value>) {
+    let mut terms = String::new();
+    let mut values: Vec<Value> = Vec::new();
+    let is_rare = is_rare(filter);
     if let Some(uid) = filter.uid {
         // The plus keeps SQLite from sorting all of a uid's payments for one page.
-        sql.push_str(" AND +uid = ?");
+        terms.push_str(if reach == Reach::Far && !is_rare { " AND uid = ?" } else { " AND +uid = ?" });
         values.push(i64::from(uid).into());
     }
     if let Some(outcome) = filter.outcome {
-        sql.push_str(" AND outcome = ?");
+        // The second term is the one of the index: SQLite uses it only where it reads the same.
+        terms.push_str(if is_rare { " AND outcome = ? AND outcome <> 'approved'" } else { " AND outcome = ?" });
         values.push(outcome.as_str().to_owned().into());
     }
     if let Some(before) = filter.before {
-        sql.push_str(" AND id < ?");
+        terms.push_str(" AND id < ?");
         values.push(signed(before.0).into());
     }
-    sql.push_str(" ORDER BY id DESC LIMIT ?");
-    values.push(i64::from(filter.limit.clamp(1, 500)).into());
+    if filter.uid.is_some() && !is_rare && reach == Reach::Near {
+        terms.push_str(" AND id > coalesce(?, (SELECT max(id) FROM payment)) - ?");
+        values.push(filter.before.map_or(Value::Null, |before| signed(before.0).into()));
+        values.push(NEAR.into());
+    }
+    values.push(i64::from(limit_of(filter)).into());
+    let sql = if filter.uid.is_some() && !is_rare && reach == Reach::Far {
+        // Sorts numbers, not rows.
+        let chosen = format!("SELECT id FROM payment WHERE 1{terms} ORDER BY id DESC LIMIT ?");
+        format!("SELECT {COLUMNS} FROM payment WHERE id IN ({chosen}) ORDER BY id DESC")
+    } else {
+        format!("SELECT {COLUMNS} FROM payment WHERE 1{terms} ORDER BY id DESC LIMIT ?")
+    };
     (sql, values)
 }
 
@@ -232,16 +277,21 @@ mod tests {
     #[test]
     fn no_query_reads_or_sorts_the_whole_table() {
         let dir = tempfile::tempdir().unwrap();
-        let db = schema::open(&dir.path().join("pos.db"), &schema::OpenOptions::default()).unwrap().db;
-        for (uid, outcome, before) in [
-            (None, None, None),
-            (Some(1), None, None),
-            (None, Some(Outcome::Unknown), None),
-            (Some(1), Some(Outcome::Approved), Some(TransactionId(9))),
+        let db = schema::open(&dir.path().join("pos.db"), &schema::OpenOptions::default()).unwrap();
+        for (uid, outcome, before, search) in [
+            (None, None, None, "SCAN payment"),
+            (Some(1), None, None, "INTEGER PRIMARY KEY (rowid>?)"),
+            (None, Some(Outcome::Unknown), None, "payment_outcome (outcome=?)"),
+            (None, Some(Outcome::ApprovedOffline), Some(TransactionId(9)), "payment_outcome (outcome=? AND rowid<?)"),
+            (Some(1), Some(Outcome::Unknown), None, "payment_outcome (outcome=?)"),
+            (Some(1), Some(Outcome::Approved), Some(TransactionId(9)), "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ] {
-            let plan = plan(&db, &list_query(&ListFilter { uid, outcome, before, limit: 50 }).0);
-            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            let plan = plan(&db, &list_query(&ListFilter { uid, outcome, before, limit: 50 }, Reach::Near).0);
+            assert!(plan.contains(search) && !plan.contains("TEMP B-TREE"), "{plan}");
         }
+        let far = ListFilter { uid: Some(1), outcome: None, before: None, limit: 50 };
+        let far = plan(&db, &list_query(&far, Reach::Far).0);
+        assert!(far.contains("payment USING COVERING INDEX sqlite_autoindex_payment_1 (uid=?)"), "{far}");
         let by_key = plan(&db, "SELECT id FROM payment WHERE uid = ?1 AND key = ?2");
         assert!(by_key.contains("(uid=? AND key=?)"), "{by_key}");
         let by_code = plan(&db, "SELECT id FROM payment WHERE code = ?1 ORDER BY id DESC LIMIT 1");
@@ -250,5 +300,29 @@ mod tests {
         assert!(open.contains("payment_open") && !open.contains("TEMP"), "{open}");
         let last = plan(&db, "SELECT max(id) FROM payment");
         assert!(last.contains("SEARCH"), "{last}");
+    }
+
+    #[test]
+    fn a_uid_whose_payments_are_old_lists_them_all_page_by_page() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = super::super::vault::Vault::new(&[7; 32]);
+        let store = Store::open(&dir.path().join("pos.db"), vault).unwrap();
+        // Those of 1000 behind all others but one, which is the newest of all.
+        let payments = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+             INSERT INTO payment (id, uid, key, fingerprint, kind, amount, currency, state, outcome, evidence, created_at)
+             SELECT i, iif(i <= 5 OR i = ?1, 1000, 1001), 'k' || i, '', 'sale', 100, 'CNY', 'finished',
+                    iif(i = 2, 'declined', 'approved'), '', 1 FROM n";
+        store.db.execute(payments, [2 * NEAR]).unwrap();
+        let newest = u64::try_from(2 * NEAR).unwrap();
+        let ids = |uid, outcome, before: Option<u64>, limit| {
+            let filter = ListFilter { uid: Some(uid), outcome, before: before.map(TransactionId), limit };
+            store.list(&filter).unwrap().iter().map(|v| v.id.0).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(1000, None, None, 3), [newest, 5, 4]);
+        assert_eq!(ids(1000, None, Some(4), 50), [3, 2, 1]);
+        assert_eq!(ids(1000, Some(Outcome::Approved), None, 50), [newest, 5, 4, 3, 1]);
+        assert_eq!(ids(1000, Some(Outcome::Declined), None, 50), [2]);
+        assert_eq!(ids(1001, None, None, 2), [newest - 1, newest - 2]);
+        assert!(ids(7, None, None, 50).is_empty() && ids(1001, Some(Outcome::Unknown), None, 50).is_empty());
     }
 }

@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn no_question_about_the_queue_reads_more_than_it_gives() {
         let dir = tempfile::tempdir().unwrap();
-        let db = schema::open(&dir.path().join("pos.db"), &schema::OpenOptions::default()).unwrap().db;
+        let db = schema::open(&dir.path().join("pos.db"), &schema::OpenOptions::default()).unwrap();
         for (sql, search) in [
             (UNSENT, "SEARCH offline USING COVERING INDEX offline_unsent (held=? AND accepted_at=? AND rowid>?)"),
             (UNSENT, "SEARCH offline USING COVERING INDEX offline_unsent (held=? AND accepted_at>?)"),

@@ -125,9 +125,9 @@ fn after_the_backup(work: &Path, key: &[u8; KEY], key_file: &Path, at: WallTime)
             "UPDATE terminal SET next_stan = ?1, first_id = ?2",
             params![next_stan.get(), signed(found.next_id.0.saturating_add(NUMBERS_AHEAD))],
         )?;
-        // An upload that was tried goes out as a repeat.
+        // An upload that was tried goes out as a repeat; a held one too, should a person have it sent again.
         tx.execute(
-            "UPDATE payment SET attempts = max(attempts, 1) WHERE id IN (SELECT id FROM offline WHERE held = 0)",
+            "UPDATE payment SET attempts = max(attempts, 1) WHERE id IN (SELECT id FROM offline WHERE held IS NOT NULL)",
             [],
         )?;
         let unsent = found.queue.count();

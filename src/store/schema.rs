@@ -35,7 +35,8 @@ impl Default for OpenOptions {
 const PAGE_SIZE: u32 = 1024;
 
 /// Each step brings the schema from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 2] = [include_str!("sql/001_first.sql"), include_str!("sql/002_offline.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("sql/001_first.sql"), include_str!("sql/002_offline.sql"), include_str!("sql/003_lists.sql")];
 
 /// Bytes of pages after which the log is copied into the database; the next commit then starts at its beginning again.
 const CHECKPOINT_BYTES: u64 = 4_000 << 10;
@@ -69,7 +70,7 @@ impl Pages {
 }
 
 /// Opens the file, exclusively, durable, migrated.
-pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, StoreError> {
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError> {
     let mut db = match &options.vfs {
         None => {
             if let Some(log) = disk::orphaned_log(path) {
@@ -105,30 +106,15 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, StoreError> {
     let pages = Pages::of(&db)?;
     db.pragma_update(None, "wal_autocheckpoint", signed(pages.checkpoint_frames()))?;
     migrate(&mut db)?;
-    // What is on file has to be reached also on a disk that is full or failing: it says what must be reversed.
-    let log_begun = match begin_log_anew(&db) {
-        Ok(()) | Err(StoreError::Full { .. }) => true,
-        Err(error) if error.is_of_the_disk() => false,
-        Err(error) => return Err(error),
-    };
-    if options.long_log && log_begun {
+    if options.long_log {
         match lengthen_log(&db, path, pages) {
-            // Then the log grows as it goes.
-            Ok(()) => {}
-            Err(error) if error.is_of_the_disk() => {}
+            // What is on file has to be reached on a full disk too; then the log grows as it goes.
+            Ok(()) | Err(StoreError::Full { .. }) => {}
             Err(error) => return Err(error),
         }
     }
     db.set_prepared_statement_cache_capacity(32);
-    Ok(Opened { db, log_begun })
-}
-
-/// An open database.
-pub struct Opened {
-    /// The connection.
-    pub db: Connection,
-    /// Whether the log could be begun anew; nothing may be written before that.
-    pub log_begun: bool,
+    Ok(db)
 }
 
 /// Copies the log into the database, so that the next commit starts at its beginning.
@@ -189,7 +175,7 @@ mod tests {
     fn the_log_is_made_long_at_once_and_the_database_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
-        let db = open(&path, &OpenOptions::default()).unwrap().db;
+        let db = open(&path, &OpenOptions::default()).unwrap();
         let log = std::fs::metadata(disk::log_of(&path)).unwrap().len();
         assert!(log >= Pages::of(&db).unwrap().log_length(), "{log}");
         let pages: i64 = db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
@@ -203,7 +189,7 @@ mod tests {
     fn a_second_opener_is_told_that_the_database_is_in_use() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
-        let first = open(&path, &OpenOptions::default()).unwrap().db;
+        let first = open(&path, &OpenOptions::default()).unwrap();
         assert!(matches!(open(&path, &OpenOptions::default()), Err(StoreError::InUse)));
         drop(first);
         open(&path, &OpenOptions::default()).unwrap();
@@ -213,14 +199,14 @@ mod tests {
     fn a_newer_database_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
-        open(&path, &OpenOptions::default()).unwrap().db.pragma_update(None, "user_version", 99).unwrap();
+        open(&path, &OpenOptions::default()).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(open(&path, &OpenOptions::default()), Err(StoreError::TooNew { found: 99, .. })));
     }
 
     #[test]
     fn commits_are_durable() {
         let dir = tempfile::tempdir().unwrap();
-        let db = open(&dir.path().join("pos.db"), &OpenOptions::default()).unwrap().db;
+        let db = open(&dir.path().join("pos.db"), &OpenOptions::default()).unwrap();
         let pragma =
             |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, rusqlite::types::Value>(0));
         assert_eq!(pragma("synchronous").unwrap(), rusqlite::types::Value::Integer(2));

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{StoreError, disk};
 
 /// The newest schema that is understood here.
-const KNOWN: i64 = 2;
+const KNOWN: i64 = 3;
 /// The first schema with a queue.
 const WITH_QUEUE: i64 = 2;
 
@@ -76,7 +76,7 @@ mod tests {
     fn database() -> (tempfile::TempDir, PathBuf, Connection) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pos.db");
-        let db = schema::open(&path, &schema::OpenOptions::default()).unwrap().db;
+        let db = schema::open(&path, &schema::OpenOptions::default()).unwrap();
         let payments =
             "INSERT INTO payment (id, uid, key, fingerprint, kind, amount, currency, state, evidence, created_at)
                         SELECT value, 1, value, '', 'sale', 100, 'CNY', 'finished', '', 1 FROM json_each('[1, 2, 3]');
@@ -96,7 +96,7 @@ mod tests {
         let before = bytes();
         assert_eq!(look(&path).unwrap(), Unsent { waiting: 1, held: 1, reversals: 1 });
         assert!(bytes() == before, "looking changed the database");
-        let db = schema::open(&path, &schema::OpenOptions::default()).unwrap().db;
+        let db = schema::open(&path, &schema::OpenOptions::default()).unwrap();
         db.execute_batch("UPDATE payment SET forwarding = 'accepted' WHERE id < 3; DELETE FROM reversal").unwrap();
         drop(db);
         assert!(look(&path).unwrap().is_nothing());
@@ -119,7 +119,7 @@ mod tests {
         drop(db);
         assert_eq!(look(&copy).unwrap(), Unsent { waiting: 1, held: 1, reversals: 1 });
         // And the daemon finds it as it was.
-        let db = schema::open(&copy, &schema::OpenOptions::default()).unwrap().db;
+        let db = schema::open(&copy, &schema::OpenOptions::default()).unwrap();
         assert_eq!(db.query_row("SELECT count(*) FROM reversal", [], |r| r.get::<_, u32>(0)).unwrap(), 1);
     }
 

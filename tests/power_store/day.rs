@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use smartpos::domain::host::{HostTime, ReversalReason, ReversalRequest};
 use smartpos::domain::ids::{Batch, OperatorId, Stan, TransactionId};
 use smartpos::domain::offline::{Forwarding, OfflineMode, QueueTotals};
-use smartpos::domain::outcome::{Outcome, Role, TransactionState};
+use smartpos::domain::outcome::{Outcome, Role};
 use smartpos::domain::secret::SecretBytes;
 use smartpos::domain::time::WallTime;
 use smartpos::engine::command::{Caller, ListFilter, QueueFilter};
@@ -60,16 +60,6 @@ fn declined(id: u64) -> TransactionView {
         auth_code: None,
         response_code: Some("51".to_owned()),
         ..approved(id)
-    }
-}
-
-fn taken_back(id: u64) -> TransactionView {
-    TransactionView {
-        state: TransactionState::Finished,
-        outcome: Some(Outcome::Cancelled),
-        reversed: true,
-        finished_at: Some(WallTime(1_795_492_900_000_000 + id)),
-        ..reversing(id)
     }
 }
 

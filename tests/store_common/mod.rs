@@ -96,12 +96,12 @@ pub fn reversing(id: u64) -> TransactionView {
 }
 
 /// The same with its reversal acknowledged.
-pub fn reversed(id: u64) -> TransactionView {
+pub fn taken_back(id: u64) -> TransactionView {
     TransactionView {
-        outcome: Some(Outcome::Cancelled),
         state: TransactionState::Finished,
+        outcome: Some(Outcome::Cancelled),
         reversed: true,
-        finished_at: Some(WallTime(1_795_492_900_000_000)),
+        finished_at: Some(WallTime(1_795_492_900_000_000 + id)),
         ..reversing(id)
     }
 }

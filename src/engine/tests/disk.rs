@@ -76,7 +76,9 @@ impl Disk {
     fn judge(&self, sale: &OfflineSale, l: &OfflineLimits, moment: OfflineMoment) -> Result<(), OfflineRefusal> {
         let totals = self.totals();
         let amount = sale.money.amount.minor();
-        let old = |at: WallTime, most: std::time::Duration| u128::from(moment.at.0 - at.0) > most.as_micros();
+        // A host's clock may have set ours back a little meanwhile.
+        let old =
+            |at: WallTime, most: std::time::Duration| u128::from(moment.at.0.saturating_sub(at.0)) > most.as_micros();
         let today = self.used.iter().filter(|(pan, day)| *pan == sale.pan && *day == moment.day).count();
         let rules = [
             (OfflineRefusal::Disabled, !l.enabled),

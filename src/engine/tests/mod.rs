@@ -15,4 +15,5 @@ mod restart;
 mod reversal;
 mod sale;
 mod sign_in;
+mod unblocked;
 mod world;

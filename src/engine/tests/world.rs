@@ -8,11 +8,12 @@ use super::bench::*;
 use crate::domain::card::{CardRead, TapFailure};
 use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
-use crate::domain::host::{HostAnswer, KeyCheck, MacCheck, ProcessingRequest};
+use crate::domain::host::{HostAnswer, HostTime, KeyCheck, MacCheck, ProcessingRequest};
 use crate::domain::ids::{Batch, IdempotencyKey, OperatorId, Stan, TransactionId};
 use crate::domain::offline::{Forwarding, OfflineLimits, OfflineMode, Resolution};
 use crate::domain::outcome::{Outcome, Role, TransactionState};
 use crate::domain::secret::{PinBlock, SecretBytes};
+use crate::domain::time::Civil;
 use crate::engine::command::{Command, CommandId, Device, NewTransaction};
 use crate::engine::event::Event;
 use crate::engine::sign_in::State;
@@ -270,7 +271,7 @@ impl World {
                     1 => ("00", self.dice.pick(&[bad_keys(Cause::K03), bad_keys(Cause::K05), KeyCheck::NotSent])),
                     _ => ("00", good_keys()),
                 };
-                Event::HostReplied(sign_in_answer(code, keys, asks))
+                Event::HostReplied(self.sign_in_answer(code, keys, asks))
             }
             // Charged: the answer is good, falsified, or one that the acquirer wants reversed.
             Asked::Sale { .. } if taken => match self.dice.roll(8) {
@@ -285,10 +286,11 @@ impl World {
                 1 => Event::HostReplied(sale_answer("00", self.dice.pick(&[MacCheck::Bad, MacCheck::NotDue]), asks)),
                 _ => Event::HostReplied(sale_answer(self.dice.pick(&REFUSALS), MacCheck::NotDue, asks)),
             },
-            Asked::OfflineSale { .. } => {
+            Asked::OfflineSale { repeat, .. } => {
                 let (code, mac) = match (taken, self.dice.roll(6)) {
                     (_, 0) => ("00", MacCheck::Bad),
-                    (true, 1) => ("94", MacCheck::NotDue),
+                    // Said of a first one it means that another payment is there.
+                    (true, 1) if repeat || self.dice.percent(10) => ("94", MacCheck::NotDue),
                     (true, _) => (self.dice.pick(&APPROVALS), MacCheck::Good),
                     (false, 1 | 2) => ("51", MacCheck::NotDue),
                     (false, 3) => ("97", MacCheck::NotDue),
@@ -309,6 +311,18 @@ impl World {
                 Event::HostReplied(HostAnswer::Reversal { response: response(code), mac, asks })
             }
         }
+    }
+
+    /// The acquirer's clock is right, most of the time.
+    fn sign_in_answer(&mut self, code: &str, keys: KeyCheck, asks: ProcessingRequest) -> HostAnswer {
+        let mut answer = sign_in_answer(code, keys, asks);
+        if let HostAnswer::SignIn(answer) = &mut answer
+            && self.dice.percent(90)
+        {
+            let Civil { month, day, hour, minute, second, .. } = self.bench.now.wall.civil(480);
+            answer.host_time = Some(HostTime { month, day, hour, minute, second });
+        }
+        answer
     }
 
     fn customer(&mut self) {
@@ -444,7 +458,10 @@ impl World {
     fn answer_well(&mut self, asked: &Asked) {
         let none = ProcessingRequest::None;
         match asked {
-            Asked::SignIn { .. } => self.bench.reply(sign_in_answer("00", good_keys(), none)),
+            Asked::SignIn { .. } => {
+                let answer = self.sign_in_answer("00", good_keys(), none);
+                self.bench.reply(answer);
+            }
             Asked::SignOut { .. } => self.bench.reply(HostAnswer::SignOut(response("00"))),
             Asked::Echo => self.bench.reply(HostAnswer::Echo(response("00"))),
             Asked::OfflineSale { stan, batch, .. } => {

@@ -43,13 +43,6 @@ fn due(id: u64, reason: ReversalReason) -> Record {
 /// A day in the life of a terminal, commit by commit; every kind of record is in it.
 fn day() -> Vec<Vec<Record>> {
     let not_to_stand = TransactionView { auth_code: AuthCode::new("Z9"), ..reversing(3) };
-    let reversed = TransactionView {
-        outcome: Some(Outcome::Cancelled),
-        state: smartpos::domain::outcome::TransactionState::Finished,
-        reversed: true,
-        finished_at: Some(WallTime(1_795_492_900_000_000)),
-        ..reversing(2)
-    };
     vec![
         vec![Record::OperatorStored(operator(0)), Record::OperatorOnDuty(Some(operator(0).id))],
         vec![Record::TraceTaken { next: stan(2) }],
@@ -62,7 +55,7 @@ fn day() -> Vec<Vec<Record>> {
         vec![send(2)],
         vec![change(reversing(2)), due(2, ReversalReason::NoAnswer), Record::SignedOut { cause: None }],
         vec![signed_in(8, &[4, 5, 6])],
-        vec![close(2), change(reversed)],
+        vec![close(2), change(taken_back(2))],
         vec![send(3)],
         vec![change(not_to_stand), due(3, ReversalReason::CouldNotFinish)],
         vec![Record::OperatorStored(operator(5)), Record::OperatorOnDuty(None)],

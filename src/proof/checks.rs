@@ -10,7 +10,7 @@ use super::world::World;
 use crate::domain::cause::Cause;
 use crate::domain::host::{HostAnswer, KeyCheck};
 use crate::domain::ids::TransactionId;
-use crate::domain::offline::{Forwarding, OfflineMode, Resolution};
+use crate::domain::offline::{Forwarding, OfflineMode, Resolution, ReversalStanding};
 use crate::domain::outcome::{Outcome, TransactionState};
 use crate::domain::response::ResponseAction;
 use crate::engine::event::Event;
@@ -234,6 +234,11 @@ impl World<'_> {
         let sum: u64 = unsent.iter().map(|v| v.money.amount.minor()).sum();
         if sum > limits.sum || u32::try_from(unsent.len()).unwrap_or(u32::MAX) > limits.count {
             return refuse(format!("{} unsent, {sum} in all", unsent.len()));
+        }
+        let held = |r: &OpenReversal| r.standing == ReversalStanding::Held;
+        let stored = self.teller.as_ref().and_then(|t| t.store().load().ok());
+        if now == self.clock.now && stored.is_some_and(|s| s.reversals.iter().any(held)) {
+            return refuse("a reversal waits for a supervisor".to_owned());
         }
         let Some(card) = self.books.cards.get(&id) else { return refuse("without a card".to_owned()) };
         if card.pin || card.expired || !card.complete {

@@ -25,6 +25,7 @@ mod process;
 mod raw;
 pub mod responses;
 pub mod run;
+pub mod settings;
 mod settle;
 mod shop;
 mod staff;

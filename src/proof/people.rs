@@ -31,6 +31,8 @@ pub struct People {
     pub polling: bool,
     /// What the keypad asks for.
     pub asked: Option<Entry>,
+    /// Whether the customer has confirmed the amount that was shown last.
+    pub confirmed: bool,
     /// The card that was read last.
     pub card: Option<usize>,
 }
@@ -78,7 +80,10 @@ impl People {
             return self.present(card, pin, dice);
         }
         match self.asked.take()? {
-            Entry::Confirm => Some(Event::AmountConfirmed),
+            Entry::Confirm => {
+                self.confirmed = true;
+                Some(Event::AmountConfirmed)
+            }
             Entry::Pin(keys) => Some(Event::PinEntered(block(keys))),
             Entry::Number => {
                 self.asked = Some(Entry::Number);
@@ -109,7 +114,8 @@ impl People {
             3 => self.over(Event::EntryTimedOut),
             4 => self.over(Event::EntryFailed(Cause::H05)),
             // Crossed with a word that it is no longer wanted.
-            _ => Event::AmountConfirmed,
+            _ if self.asked != Some(Entry::Confirm) => Event::AmountConfirmed,
+            _ => self.over(Event::EntryCancelled),
         }
     }
 

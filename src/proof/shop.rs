@@ -130,7 +130,13 @@ impl World<'_> {
                         self.tally.event(why.map_or("calls refused", |w| w));
                         say!(self, "{what:?} refused: {}", refusal.text);
                     }
-                    Ok(_) => self.tally.event("calls that succeeded"),
+                    Ok(_) => {
+                        self.tally.event("calls that succeeded");
+                        if matches!(what, Call::Start(_)) && self.settings.operator_required && self.on_duty().is_none()
+                        {
+                            return broken("an operator sells", format!("{what:?} although nobody is signed in"));
+                        }
+                    }
                 }
                 Ok(())
             }

@@ -12,14 +12,21 @@ use super::world::{Call, Waiting, World, say};
 use crate::domain::cause::Cause;
 use crate::domain::host::HostRequest;
 use crate::domain::ids::TransactionId;
+use crate::domain::offline::ReversalStanding;
 use crate::domain::outcome::Outcome;
 use crate::domain::prompt::Prompt;
 use crate::engine::action::Action;
 use crate::engine::command::{Command, CommandId, Device, Refusal, RefusalKind};
 use crate::engine::event::Event;
+use crate::engine::record::OpenReversal;
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::TransactionView;
 use crate::store::teller::Settled;
+
+/// Whether a reversal keeps other payments away: unless a supervisor has said otherwise. The payment's own stands by.
+fn holds_back(reversal: &OpenReversal, payment: Option<TransactionId>) -> bool {
+    Some(reversal.id) != payment && reversal.standing != ReversalStanding::Waived
+}
 
 /// More rounds than any decision needs.
 const MAX_ROUNDS: u32 = 1_000;
@@ -132,10 +139,15 @@ impl World<'_> {
                 }
             }
             Action::DiscardKeys => self.wire.installed = None,
-            Action::PollCard(_) => self.people.polling = true,
+            Action::PollCard(_) => {
+                self.check_confirmed()?;
+                self.people.polling = true;
+            }
             Action::StopPolling => self.people.polling = false,
             Action::ResetReader | Action::PowerCycleReader => {}
-            Action::AskConfirmation(_) => self.people.asked = Some(Entry::Confirm),
+            Action::AskConfirmation(_) => {
+                (self.people.asked, self.people.confirmed) = (Some(Entry::Confirm), false);
+            }
             Action::AskPin { .. } => match self.wire.installed {
                 Some(keys) => self.people.asked = Some(Entry::Pin(keys)),
                 None => self.handle(Event::EntryFailed(Cause::K02)),
@@ -177,6 +189,18 @@ impl World<'_> {
         Ok(())
     }
 
+    /// A card is asked for: has the customer confirmed the amount, where that is wanted?
+    fn check_confirmed(&mut self) -> Checked {
+        let confirmed = std::mem::take(&mut self.people.confirmed);
+        let Some(id) = self.active() else { return Ok(()) };
+        let order = self.apps.orders.iter().find(|o| o.id == Some(id));
+        let wanted = order.is_some_and(|o| o.confirm.unwrap_or(self.settings.confirm_amount));
+        if wanted && !confirmed {
+            return broken("the customer confirms", format!("a card is asked for payment {id} without that"));
+        }
+        Ok(())
+    }
+
     /// The payment of a trace, by what is on disk.
     fn payment_with(&self, trace: (u32, u32)) -> Option<TransactionId> {
         let has = |v: &TransactionView| v.stan.zip(v.batch).map(|(s, b)| (b.get(), s.get())) == Some(trace);
@@ -188,9 +212,17 @@ impl World<'_> {
         let Some(teller) = &self.teller else { return Ok(()) };
         match request {
             HostRequest::Sale(sale) => {
-                let open = teller.engine().snapshot();
-                if open.open_reversals > open.held_reversals {
-                    return broken("reversals go first", format!("a sale left with {} open", open.open_reversals));
+                // Of a disk that cannot be read just now nothing is known.
+                if let Ok(stored) = teller.store().load() {
+                    if let Some(open) = stored.reversals.iter().find(|r| holds_back(r, payment)) {
+                        return broken("reversals go first", format!("a sale left before the reversal of {}", open.id));
+                    }
+                    if let Some(script) = stored.scripts.first() {
+                        return broken(
+                            "script reports go first",
+                            format!("a sale left before the one of {}", script.id),
+                        );
+                    }
                 }
                 let keys = sale.pin_block.as_ref().map(keys_of);
                 if keys.is_some() && keys != self.wire.installed {

@@ -17,19 +17,18 @@ use super::log::Log;
 use super::message;
 use super::people::People;
 use super::process::Crash;
+use super::settings::settings;
 use super::tally::Tally;
 use super::template::Template;
 use super::vfs::{Rack, Slot};
 use super::wire::{Line, Wire};
-use crate::domain::amount::Currency;
 use crate::domain::device::DeviceState;
-use crate::domain::ids::{MerchantId, TerminalId, TransactionId};
-use crate::domain::offline::OfflineLimits;
+use crate::domain::ids::TransactionId;
 use crate::domain::outcome::TransactionState;
 use crate::domain::prompt::Prompt;
 use crate::engine::command::{CommandId, ListFilter};
 use crate::engine::event::Event;
-use crate::engine::settings::{ForwardSettings, Settings};
+use crate::engine::settings::Settings;
 use crate::engine::snapshot::TransactionView;
 use crate::store::StoreError;
 use crate::store::teller::Teller;
@@ -122,45 +121,6 @@ pub struct World<'r> {
     read: RefCell<Option<Reading>>,
     /// The state of disk and acquirer that was checked last.
     checked: (u64, u64),
-}
-
-fn settings(dice: &mut Dice) -> Option<Settings> {
-    let offline = OfflineLimits {
-        enabled: dice.percent(85),
-        per_sale: 30_000,
-        sum: dice.one_of([40_000, 60_000, 200_000]),
-        count: dice.one_of([2, 4, 50]),
-        oldest: Duration::from_secs(dice.one_of([3_600, 86_400])),
-        sign_in: Duration::from_secs(dice.one_of([7_200, 7 * 86_400])),
-        per_card_per_day: dice.one_of([1, 2, 20]),
-        free_bytes: 0,
-    };
-    let forwarding = ForwardSettings {
-        pace: Duration::from_millis(dice.one_of([0, 0, 500])),
-        retries: dice.one_of([0, 1, 3]),
-        hold_after: Duration::from_secs(dice.one_of([7_200, 30 * 86_400])),
-        ..ForwardSettings::default()
-    };
-    Some(Settings {
-        terminal_id: TerminalId::new("99000001")?,
-        merchant_id: MerchantId::new("104110045110001")?,
-        currency: Currency::CNY,
-        max_amount: 5_000_000,
-        pin_above: 100_000,
-        operator_required: dice.percent(15),
-        confirm_amount: dice.percent(40),
-        utc_offset_minutes: 480,
-        card_wait: Duration::from_secs(60),
-        start_wait: Duration::from_secs(300),
-        keys_max_age: Duration::from_secs(dice.one_of([3_600, 86_400])),
-        clock_tolerance: Duration::from_secs(300),
-        reversal_ends: ["00", "12", "22", "25", "94"].map(str::to_owned).to_vec(),
-        reversal_retries: u32::try_from(dice.roll(4)).unwrap_or(0),
-        offline,
-        forwarding,
-        reader_power: false,
-        boot: String::new(),
-    })
 }
 
 impl<'r> World<'r> {

@@ -20,9 +20,9 @@ use smartpos::store::vault::Vault;
 
 use crate::Figure;
 use crate::pace::Client;
-use crate::rig::{Rig, Setup, pause, start_acquirer};
+use crate::rig::{Rig, pause, start_acquirer};
 use crate::stats::Row;
-use crate::wear::OFFLINE;
+use crate::wear::shop;
 
 const PATIENCE: Duration = Duration::from_secs(1_800);
 /// Field 55 of the simulated card.
@@ -67,11 +67,7 @@ pub fn measure(is_big: bool) -> Figure {
 }
 
 fn drain(items: u32) -> Result<Drained, Box<dyn Error>> {
-    let setup = Setup { profile: OFFLINE.into(), ..Setup::default() };
-    let mut rig = Rig::new("benches/drain", setup).ok_or("no dbus-daemon")?;
-    rig.start_daemon();
-    rig.provision();
-    rig.wait_terminal("ready");
+    let mut rig = shop("benches/drain")?;
     rig.stop_daemon();
     let (first, rows_before) = fill(&rig, items)?;
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -24,7 +25,9 @@ pub struct Owner {
 impl Owner {
     pub async fn on(address: &str) -> Result<Self> {
         let connection = Builder::address(address).build().await?;
-        let messages = MessageStream::from(&connection);
+        let mut messages = MessageStream::from(&connection);
+        // Answers come here too, and nobody takes them out between two signals; a full queue would stop the connection.
+        messages.set_max_queued(NonZeroUsize::new(4096).unwrap_or(NonZeroUsize::MIN));
         Ok(Self { connection, messages, made: 0 })
     }
 

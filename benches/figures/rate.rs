@@ -72,7 +72,8 @@ fn sell(address: &str, stop: &AtomicBool, sold: &AtomicU32) -> Result<(), Box<dy
             while let Err(refused) = owner.start(&sale).await {
                 if stop.load(Ordering::Relaxed) {
                     owner.cancel(&sale).await?;
-                    return Ok(());
+                    owner.until("finished").await?;
+                    return owner.acknowledge(&sale).await;
                 }
                 if !refused.to_string().contains("Busy") {
                     return Err(refused);

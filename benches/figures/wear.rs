@@ -16,7 +16,7 @@ const SALES: u32 = 90;
 const MINOR: u64 = 500;
 
 /// Limits that a bench does not come to.
-pub const OFFLINE: &str = "[offline]\nenabled = true\nsum = 999999999\ncount = 1000000\nper_card_per_day = 100\n\
+const OFFLINE: &str = "[offline]\nenabled = true\nsum = 999999999\ncount = 1000000\nper_card_per_day = 100\n\
                            hold_after_days = 365\n";
 
 /// Signed in, a card in the field that needs no PIN.

@@ -127,8 +127,8 @@ impl Message {
             return Err(EncodeError::TooShort { field, length: digits.len(), needed: spec.length.max() });
         }
         let is_track = spec.format == Format::Z;
-        let refused = |b: u8| !b.is_ascii_digit() && !(is_track && matches!(b, b'A'..=b'F' | b'='));
-        if let Some(position) = digits.bytes().position(refused) {
+        let allowed = |b: u8| b.is_ascii_digit() || (is_track && matches!(b, b'A'..=b'F' | b'='));
+        if let Some(position) = digits.bytes().position(|b| !allowed(b)) {
             return Err(EncodeError::BadCharacter { field, position });
         }
         self.begin(field, missing + digits.len());

@@ -65,9 +65,6 @@ machine() {
 echo "--- keypad, a whole sale and USB power on a real kernel"
 machine evdev-vm bash tests/rig/evdev-vm.sh
 
-echo "--- daemon on a disk that is full or refuses writes"
-machine disk-faults bash tests/rig/disk-faults.sh
-
 # A script that proves one thing and ends with a line of this form.
 proof() {
     local name=$1 form=$2 status; shift 2
@@ -86,6 +83,8 @@ proof "power cuts on a disk that loses what was not flushed" \
     'power-cuts: [0-9]+ points, 0 acknowledged commits lost, 0 databases damaged' bash tests/rig/power-cuts.sh "$cuts"
 proof "the whole terminal under $seeds seeds" 'seeds [0-9]+, faults [0-9]+, violations 0' bash tests/sim.sh "$seeds"
 if [ "$long" ]; then
+    echo "--- daemon on a disk that is full or refuses writes"
+    machine disk-faults bash tests/rig/disk-faults.sh
     proof "kill -9 under load" 'cuts [0-9]+, duplicates 0, losses 0' bash tests/crash.sh 300
     proof "rules broken on purpose" 'mutations ([0-9]+), caught \1' bash tests/mutants.sh
 fi

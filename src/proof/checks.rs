@@ -247,6 +247,9 @@ impl World<'_> {
         if self.books.denied.contains(&card.index) {
             return refuse(format!("card {} was refused before", card.index));
         }
+        if self.misled {
+            return Ok(());
+        }
         let too_old =
             |at: u64, most: Duration| u128::from(now.saturating_sub(at)) > most.as_micros() + u128::from(SLACK);
         let oldest = unsent.iter().filter(|v| v.id != id).filter_map(|v| self.books.accepted.get(&v.id)).min();
@@ -272,6 +275,9 @@ impl World<'_> {
             && let KeyCheck::Good { .. } = answer.keys
         {
             self.signed_in_at = Some(self.clock.now);
+            // The one thing no terminal can notice: both clocks are wrong, and by the same.
+            let (theirs, ours) = (self.acquirer.clock_error, self.clock.off_by());
+            self.misled |= theirs.abs() > 300 && theirs.abs_diff(ours) <= 700;
         }
     }
 

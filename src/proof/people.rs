@@ -85,10 +85,7 @@ impl People {
                 Some(Event::AmountConfirmed)
             }
             Entry::Pin(keys) => Some(Event::PinEntered(block(keys))),
-            Entry::Number => {
-                self.asked = Some(Entry::Number);
-                operator(dice).map(Event::OperatorNumberEntered)
-            }
+            Entry::Number => operator(dice).map(Event::OperatorNumberEntered),
             Entry::Password => Some(Event::PasswordEntered(password(20, dice))),
         }
     }

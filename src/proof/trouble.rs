@@ -42,9 +42,11 @@ impl World<'_> {
         let state = self.dice.one_of(states);
         let device = self.dice.one_of([Device::Reader, Device::Keypad]);
         self.tally.fault("device away");
+        // One that is ready and stays so goes on with what it does.
         match device {
-            Device::Reader => (self.reader, self.people.polling) = (state, false),
-            Device::Keypad => (self.keypad, self.people.asked) = (state, None),
+            Device::Reader if self.reader != state => (self.reader, self.people.polling) = (state, false),
+            Device::Keypad if self.keypad != state => (self.keypad, self.people.asked) = (state, None),
+            Device::Reader | Device::Keypad => {}
         }
         let cause = self.dice.one_of([None, Some(Cause::H02)]);
         self.tell(Event::DeviceChanged { device, state, cause })

@@ -103,6 +103,8 @@ pub struct World<'r> {
     pub(super) books: Books,
     /// When the last good sign-in was answered.
     pub(super) signed_in_at: Option<u64>,
+    /// Whether a sign-in found the terminal's clock right by an acquirer's that is as wrong: no age is known then.
+    pub(super) misled: bool,
     /// The order whose payment was not let start last.
     pub(super) refused: Option<usize>,
     /// Held payments that were sent once more at the end.
@@ -159,6 +161,7 @@ impl<'r> World<'r> {
             books: Books::default(),
             signed_in_at: None,
             refused: None,
+            misled: false,
             retried: BTreeSet::new(),
             trouble: dice.one_of([4, 12, 25, 50]),
             crashes: dice.one_of([0, 1, 3, 9]),

@@ -3,17 +3,19 @@
 //! journald's socket blocks when its reader is slow, so events go through a bounded queue to a thread of their own; what
 //! does not fit is dropped, counted and said. Fields are a closed list (`POS_*`); run by hand, lines go to stderr.
 
+mod queue;
+
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use queue::Queue;
+
 /// Lines that may wait for the writer.
-const QUEUE: usize = 512;
+const ROOM: usize = 512;
 
 /// Where the lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +65,7 @@ impl Visit for Line {
 
 /// Collects events of this program and hands them to the writer thread.
 struct Collector {
-    queue: SyncSender<Line>,
-    dropped: Arc<AtomicU64>,
+    queue: Arc<Queue<Line>>,
 }
 
 impl<S: Subscriber> Layer<S> for Collector {
@@ -76,14 +77,22 @@ impl<S: Subscriber> Layer<S> for Collector {
         }
         let mut line = Line { level: Some(*metadata.level()), ..Line::default() };
         event.record(&mut line);
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(line) {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.queue.put(line);
+    }
+}
+
+/// The program's log. Dropped at the end of the program, so that its last lines are written.
+#[must_use = "the last lines are lost without it"]
+pub struct Log(Arc<Queue<Line>>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.flush();
     }
 }
 
 /// Starts the writer thread and makes it the program's logger.
-pub fn start(sink: Sink) -> io::Result<()> {
+pub fn start(sink: Sink) -> io::Result<Log> {
     let journald = match sink {
         Sink::Journald => {
             let layer = tracing_journald::layer()?.with_field_prefix(None);
@@ -91,18 +100,24 @@ pub fn start(sink: Sink) -> io::Result<()> {
         }
         Sink::Stderr => None,
     };
-    let (queue, lines) = sync_channel(QUEUE);
-    let dropped = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&dropped);
-    std::thread::Builder::new().name("journal".into()).spawn(move || write_all(&lines, &counted, journald.as_ref()))?;
-    let subscriber = tracing_subscriber::registry().with(Collector { queue, dropped });
-    tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)
+    let queue = Arc::new(Queue::new(ROOM));
+    let lines = Arc::clone(&queue);
+    std::thread::Builder::new().name("journal".into()).spawn(move || write_all(&lines, journald.as_ref()))?;
+    // A panic ends the process: the lines that led to it are written first.
+    let (last_words, default) = (Arc::clone(&queue), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |panic| {
+        default(panic);
+        last_words.flush();
+    }));
+    let subscriber = tracing_subscriber::registry().with(Collector { queue: Arc::clone(&queue) });
+    tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)?;
+    Ok(Log(queue))
 }
 
-fn write_all(lines: &Receiver<Line>, dropped: &AtomicU64, journald: Option<&Dispatch>) {
-    for line in lines {
-        write_one(&line, journald);
-        let lost = dropped.swap(0, Ordering::Relaxed);
+fn write_all(queue: &Queue<Line>, journald: Option<&Dispatch>) {
+    loop {
+        let (lines, lost) = queue.take();
+        lines.iter().for_each(|line| write_one(line, journald));
         if lost > 0 {
             let message = format!("{lost} journal lines were dropped: the journal was slower than the daemon");
             let line = Line { level: Some(Level::WARN), component: "journal".into(), message, ..Line::default() };

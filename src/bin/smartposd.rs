@@ -78,7 +78,7 @@ fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Journal::Journald => true,
         Journal::Stderr => false,
     };
-    journal::start(if journald { Sink::Journald } else { Sink::Stderr })?;
+    let _log = journal::start(if journald { Sink::Journald } else { Sink::Stderr })?;
     let authority = match &arguments.bus {
         Some(_) if !arguments.polkit => Authority::SameUser { uid: nix::unistd::geteuid().as_raw() },
         _ => Authority::Polkit,

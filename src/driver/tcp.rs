@@ -114,6 +114,13 @@ pub async fn run<E: From<Event>>(acquirer: Acquirer, commands: mpsc::Receiver<Co
     let _ = driver.run().await;
 }
 
+/// Tries one address and closes it again; nothing is sent. For a diagnosis.
+pub(super) async fn attempt(acquirer: &Acquirer, address_index: usize, within: Duration) -> Result<(), ConnectFailure> {
+    let stream = connect::open(acquirer, address_index, within).await?;
+    goodbye(Some(Open { connection: ConnectionId::default(), stream })).await;
+    Ok(())
+}
+
 struct Driver<E> {
     acquirer: Acquirer,
     commands: mpsc::Receiver<Command>,

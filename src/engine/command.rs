@@ -165,6 +165,8 @@ pub enum Command {
     },
     /// Sends an echo test to the host.
     Echo,
+    /// A diagnosis has found what is behind a failure of the line.
+    Diagnosed(Refinement),
     /// Sends what is queued now, without waiting for the back-off.
     Drain,
     /// Lists what is unsent: payments accepted offline and open reversals, oldest first.
@@ -217,6 +219,17 @@ pub enum Command {
         /// Its unique name.
         connection: String,
     },
+}
+
+/// A better name for a failure of the line to the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refinement {
+    /// The cause that the line itself gave.
+    pub was: Cause,
+    /// The cause behind it.
+    pub found: Cause,
+    /// What the probes saw.
+    pub evidence: String,
 }
 
 /// Which unsent things to list; oldest first.

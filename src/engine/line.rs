@@ -220,6 +220,7 @@ impl Engine {
     pub(super) fn host_replied(&mut self, answer: HostAnswer) {
         let Line::Asking { purpose, since, .. } = self.line else { return };
         self.line = Line::Idle;
+        self.host.answered();
         match (purpose, answer) {
             (Purpose::SignIn, HostAnswer::SignIn(answer)) => self.sign_in_answered(answer),
             (Purpose::Sale(id), HostAnswer::Sale(answer)) => self.sale_answered(id, answer),
@@ -246,6 +247,7 @@ impl Engine {
     pub(super) fn host_failed(&mut self, failure: HostFailure) {
         if let Some(purpose) = self.line.purpose() {
             self.line = Line::Idle;
+            let failure = self.host.failed(failure);
             self.fail_purpose(purpose, failure);
         }
     }

@@ -14,6 +14,7 @@ use crate::engine::command::{Command, CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::devices::{absent, shown};
 use crate::engine::event::Event;
 use crate::engine::forward::Forwarder;
+use crate::engine::host_history::HostHistory;
 use crate::engine::jitter::Jitter;
 use crate::engine::keys::Deferred;
 use crate::engine::line::{Errands, Line, Purpose};
@@ -44,6 +45,7 @@ pub struct Engine {
     pub(super) batch: Batch,
     pub(super) sign_in: SignIn,
     pub(super) line: Line,
+    pub(super) host: HostHistory,
     pub(super) errands: Errands,
     pub(super) sale: Option<Sale>,
     pub(super) scripts: Scripts,
@@ -76,6 +78,7 @@ impl Engine {
             batch: stored.batch,
             sign_in: SignIn::new(stored.signed_in_at),
             line: Line::Idle,
+            host: HostHistory::default(),
             errands: Errands::default(),
             sale: None,
             scripts: Scripts::recovered(stored.scripts, now.mono),
@@ -256,6 +259,7 @@ impl Engine {
             open_reversals: u32::try_from(self.reversals.len()).unwrap_or(u32::MAX),
             held_reversals: u32::try_from(self.reversals.held()).unwrap_or(u32::MAX),
             queue: self.queue_view(),
+            host: self.host.view.clone(),
         }
     }
 
@@ -307,6 +311,7 @@ impl Engine {
             Command::FindByKey { caller, key } => self.find_by_key(id, caller, &key, stored.map(|s| *s)),
             Command::FindByCode { code, .. } => self.find_by_code(id, &code, stored.map(|s| *s)),
             Command::Echo => self.run_errand(id, Purpose::Echo(id)),
+            Command::Diagnosed(refinement) => self.diagnosed(id, refinement),
             Command::ResetReader => self.reset_asked(id),
             Command::PowerCycleReader => self.power_cycle_asked(id),
             Command::Inhibit { caller, device, why } => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::amount::Money;
 use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
+use crate::domain::host::HostFailure;
 use crate::domain::ids::{AuthCode, Batch, IdempotencyKey, OperatorId, Rrn, Stan, TransactionCode, TransactionId};
 use crate::domain::offline::{Forwarding, OfflineMode, OfflineRefusal, QueueTotals};
 use crate::domain::outcome::{Outcome, TerminalState, TransactionKind, TransactionState};
@@ -34,6 +35,19 @@ pub struct Snapshot {
     pub held_reversals: u32,
     /// Payments accepted offline that the host does not have yet.
     pub queue: QueueView,
+    /// How the last exchanges with the host went.
+    pub host: HostView,
+}
+
+/// The line to the host as the exchanges on it show it: evidence that costs no probe.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct HostView {
+    /// Valid answers since the start.
+    pub answers: u64,
+    /// Exchanges that failed since the start.
+    pub failures: u64,
+    /// What the last exchange failed with; `None` once an answer came.
+    pub failure: Option<HostFailure>,
 }
 
 /// The forwarder and what it has before it.

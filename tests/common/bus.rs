@@ -471,6 +471,7 @@ fn name(command: &Command) -> &'static str {
         Command::Inhibit { .. } => "inhibit",
         Command::InhibitEnded { .. } => "inhibit-ended",
         Command::Echo => "echo",
+        Command::Diagnosed(_) => "diagnosed",
         Command::Drain => "drain",
         Command::ListQueue(_) => "list-queue",
         Command::Hold { .. } => "hold",
@@ -520,6 +521,7 @@ pub fn snapshot() -> Snapshot {
         open_reversals: 0,
         held_reversals: 0,
         queue: QueueView::default(),
+        host: HostView::default(),
     }
 }
 

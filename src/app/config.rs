@@ -7,6 +7,7 @@
 //! one of these files says `base = "OTHER"`, the files of OTHER go below all of them.
 
 mod devices;
+mod diagnosis;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,8 @@ pub struct Config {
     pub reader: ReaderConfig,
     /// The keypad.
     pub keypad: KeypadConfig,
+    /// Hosts that tell the shop's network from the acquirer's.
+    pub control_hosts: Vec<Endpoint>,
     /// Whether payments need an operator signed in.
     pub operator_required: bool,
     /// Whether the customer confirms the amount on the keypad, unless the app says otherwise.
@@ -153,6 +156,7 @@ fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Ve
     let journal = root.choice("journal", &journals).map_or(Journal::Auto, |at| at.value);
     let reader = devices::reader(root.section("reader"));
     let keypad = devices::keypad(root.section("keypad"));
+    let control_hosts = diagnosis::control_hosts(root.section("diagnosis"));
     root.finish();
     let (Some(name), Some(dirs)) = (profile_name, dirs) else { return Ok(None) };
     let Some(sources) = gather(&name, &dirs, complaints) else { return Ok(None) };
@@ -169,6 +173,7 @@ fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Ve
         state_dir,
         reader,
         keypad,
+        control_hosts,
         operator_required,
         confirm_amount,
         language: language.map_or(Language::Zh, |at| at.value),

@@ -3,6 +3,7 @@
 pub mod ceremony;
 pub mod config;
 pub mod core_loop;
+pub mod doctor;
 pub mod journal;
 pub mod password;
 pub mod posctl;

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::config::Config;
 use crate::app::core_loop::{Core, CoreError, Inlets, Parts, Wires};
+use crate::app::doctor::{Doctor, Place};
 use crate::app::watchdog::{self, Progress};
 use crate::bus::authority::Authority;
 use crate::bus::{self, BusAddress};
@@ -95,14 +96,19 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
     let pad = keypad_device::Settings { choice: keypad_choice(&config), ..keypad_device::Settings::default() };
     let line = serial::Settings { choice: reader_choice(&config), baud: BASE_RATE.bits_per_second() };
     let acquirer = tcp::Acquirer { endpoints: config.profile.addresses.clone(), trust: config.profile.trust.clone() };
+    let (examinations, calls) = mpsc::channel(1);
+    let place =
+        Place { acquirer: acquirer.clone(), control: config.control_hosts.clone(), state_dir: config.state_dir.clone() };
+    let doctor = Doctor::new(place, outlets.requests.clone(), outlets.snapshots.clone());
     let tasks = [
+        tokio::spawn(doctor.run(calls)),
         tokio::spawn(serial::run(line, outlets.serial_commands, outlets.serial_events)),
         tokio::spawn(keypad_device::run(pad, outlets.keypad_commands, outlets.key_events)),
         tokio::spawn(tcp::run(acquirer, outlets.tcp_commands, outlets.tcp_events)),
     ];
     let mut core_ended = spawn_core(core, inlets, progress.clone())?;
 
-    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots);
+    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots, examinations);
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     watchdog::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     tracing::info!(POS_COMPONENT = "service", "smartposd {} serves {}", env!("CARGO_PKG_VERSION"), bus::NAME);

@@ -1,49 +1,93 @@
-//! `RunDiagnosis`: what every part says of itself, and a live echo test to the host.
+//! `RunDiagnosis`: hands the question to the doctor, tells each step to the caller, and gives the rows with the verdict.
 
 use std::time::Duration;
 
-use zbus::Variant;
+use tokio::sync::{mpsc, oneshot};
+use zbus::{Connection, Message, Variant};
 
-use crate::bus::error::{Result, error_name};
+use crate::bus::error::{Error, Result};
 use crate::bus::gate::{Gate, Visit};
 use crate::bus::result::{Row, put_text};
-use crate::bus::view;
-use crate::engine::command::{Command, RefusalKind, Reply};
+use crate::bus::{Examination, names, view};
+use crate::domain::cause::Cause;
+use crate::domain::diagnosis::{Fault, Finding, Found, Step, Verdict};
 
-/// Leaves the whole well under 20 s.
-const ECHO: Duration = Duration::from_secs(15);
+/// Ten seconds for the diagnosis, ten for the one that may be under way.
+const PATIENCE: Duration = Duration::from_secs(22);
+/// Steps that may wait to be told; there are fewer.
+const STEPS: usize = 32;
 
-/// One row per part, the host last.
-pub(super) async fn run(gate: &Gate, visit: &Visit) -> Result<Vec<Row>> {
-    let mut rows: Vec<Row> = view::parts(&gate.snapshot()).into_iter().map(row).collect();
-    rows.push(host(gate, visit).await);
-    Ok(rows)
+/// One row per step, the verdict last.
+pub(super) async fn run(gate: &Gate, connection: &Connection, visit: &Visit) -> Result<Vec<Row>> {
+    let (steps, mut told) = mpsc::channel(STEPS);
+    let (reply, mut verdict) = oneshot::channel();
+    gate.examine(Examination { steps, reply })?;
+    let end = tokio::time::sleep(PATIENCE);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            biased;
+            Some(finding) = told.recv() => tell(gate, connection, visit, &finding).await,
+            verdict = &mut verdict => {
+                let verdict = verdict.map_err(|_| Error::internal("the daemon is stopping; try again when it is back"))?;
+                return Ok(rows(gate, &verdict));
+            }
+            () = &mut end => return Err(Error::internal("the diagnosis did not end in time; see the journal")),
+        }
+    }
 }
 
-fn row(part: view::Part) -> Row {
-    let mut row = Row::from([("component", Variant::from(part.name)), ("state", Variant::from(part.state))]);
-    put_text(&mut row, "cause", Some(part.cause));
-    put_text(&mut row, "evidence", Some(part.evidence));
-    row
+/// To the caller only: evidence names addresses of the shop's network.
+async fn tell(gate: &Gate, connection: &Connection, visit: &Visit, finding: &Finding) {
+    let signal = Message::signal(names::ROOT, names::MANAGER_INTERFACE, "DiagnosisStep");
+    let signal = signal.destination(visit.caller.connection.as_str());
+    if let Ok(message) = signal.build(&(row(gate, finding, None),)) {
+        // A caller who has gone hears nothing; the diagnosis ends by itself.
+        let _ = connection.send(&message).await;
+    }
 }
 
-async fn host(gate: &Gate, visit: &Visit) -> Row {
-    let mut row = Row::from([("component", Variant::from("host"))]);
-    match gate.ask(visit, Command::Echo, ECHO).await {
-        Ok(Reply::Echo { milliseconds }) => {
-            row.insert("state", Variant::from("answered"));
-            row.insert("milliseconds", Variant::from(milliseconds));
-        }
-        Ok(_) => {
-            row.insert("state", Variant::from("failed"));
-            put_text(&mut row, "evidence", Some("the core gave another answer than an echo"));
-        }
-        Err(why) => {
-            let tried = !matches!(why.kind(), RefusalKind::Busy | RefusalKind::WrongState | RefusalKind::NotSignedIn);
-            row.insert("state", Variant::from(if tried { "failed" } else { "not-tried" }));
-            put_text(&mut row, "cause", why.cause());
-            put_text(&mut row, "evidence", Some(format!("{}: {}", error_name(why.kind()), why.text())));
-        }
+fn rows(gate: &Gate, verdict: &Verdict) -> Vec<Row> {
+    let blamed = |finding: &Finding| verdict.cause.filter(|_| verdict.step == Some(finding.step));
+    let mut rows: Vec<Row> = verdict.findings.iter().map(|finding| row(gate, finding, blamed(finding))).collect();
+    let mut last = Row::from([
+        ("component", Variant::from("verdict")),
+        ("state", Variant::from(if verdict.cause.is_some() { "fault" } else { "well" })),
+        ("class", Variant::from(verdict.class().as_str())),
+        ("sure", Variant::from(verdict.sure)),
+        ("ruled-out", Variant::from(verdict.ruled_out.iter().map(|step| step.as_str()).collect::<Vec<_>>())),
+        ("milliseconds", Variant::from(verdict.milliseconds)),
+    ]);
+    put_text(&mut last, "cause", verdict.cause);
+    put_text(&mut last, "evidence", Some(&verdict.evidence));
+    put_text(&mut last, "step", verdict.step);
+    rows.push(last);
+    rows
+}
+
+fn row(gate: &Gate, finding: &Finding, blamed: Option<Cause>) -> Row {
+    let word = finding.found.as_str();
+    let cause = match finding.found {
+        Found::Failed(Fault::Known(cause)) => Some(cause),
+        _ => blamed,
+    };
+    let mut row = Row::from([
+        ("component", Variant::from(finding.step.as_str())),
+        ("finding", Variant::from(word)),
+        ("milliseconds", Variant::from(finding.milliseconds)),
+    ]);
+    put_text(&mut row, "cause", cause);
+    put_text(&mut row, "evidence", Some(&finding.evidence));
+    let part = view::parts(&gate.snapshot()).into_iter().find(|part| part.name == finding.step.as_str());
+    let state = match (finding.step, finding.found) {
+        (Step::Host, Found::Worked) => "answered",
+        (Step::Host, Found::Failed(_) | Found::TimedOut) => "failed",
+        (Step::Host, Found::NotRun | Found::NotNeeded) => "not-tried",
+        _ => part.as_ref().map_or(word, |part| part.state),
+    };
+    row.insert("state", Variant::from(state));
+    if cause.is_none() {
+        put_text(&mut row, "cause", part.map(|part| part.cause));
     }
     row
 }

@@ -14,7 +14,7 @@ use crate::bus::authority::{Authority, Right};
 use crate::bus::callers::{Admission, Callers};
 use crate::bus::error::{Error, Result};
 use crate::bus::lease::Leases;
-use crate::bus::{Core, Request};
+use crate::bus::{Core, Examination, Request};
 use crate::domain::ids::{IdempotencyKey, TransactionId};
 use crate::engine::command::{Caller, Command, RefusalKind, Reply};
 use crate::engine::snapshot::{Snapshot, TransactionView};
@@ -99,6 +99,17 @@ impl Gate {
             Ok(()) => Ok(answer),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 Err(Error::new(RefusalKind::Busy, "the daemon has too much to do; try again in a moment"))
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::internal("the daemon is stopping")),
+        }
+    }
+
+    /// Hands a diagnosis to the doctor, who takes one at a time.
+    pub(super) fn examine(&self, examination: Examination) -> Result<()> {
+        match self.core.doctor.try_send(examination) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                Err(Error::new(RefusalKind::Busy, "a diagnosis is under way already; wait for that"))
             }
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::internal("the daemon is stopping")),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd;
 
 use zbus::message::Header;
+use zbus::object_server::SignalEmitter;
 use zbus::{Connection, OwnedFd, Variant, interface};
 
 use crate::bus::authority::Right;
@@ -19,7 +20,8 @@ use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
 
 /// What this build can do beyond the members of the contract.
-const FEATURES: [&str; 7] = ["sale", "operator-at-keypad", "keys-at-keypad", "offline", "queue", "journal", "backup"];
+const FEATURES: [&str; 8] =
+    ["sale", "operator-at-keypad", "keys-at-keypad", "offline", "queue", "journal", "backup", "diagnosis-steps"];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
 /// Bytes of a backup's passphrase.
@@ -69,7 +71,7 @@ impl Manager {
     ) -> Result<Vec<Row>> {
         let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
         Options::none(options)?;
-        diagnosis::run(&self.gate, &visit).await
+        diagnosis::run(&self.gate, connection, &visit).await
     }
 
     #[zbus(out_args("rows", "broken", "what"))]
@@ -123,6 +125,9 @@ impl Manager {
         }
         done(self.gate.ask(&visit, Command::Backup { passphrase, to }, LONG_ANSWER).await?)
     }
+
+    #[zbus(signal)]
+    async fn diagnosis_step(emitter: &SignalEmitter<'_>, step: Row) -> zbus::Result<()>;
 }
 
 fn capability(capability: &Capability, currency: &'static str) -> Row {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::domain::diagnosis::{Finding, Verdict};
 use crate::engine::command::{Command, Refusal, Reply};
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::Snapshot;
@@ -50,18 +51,31 @@ pub struct Request {
     pub reply: oneshot::Sender<Result<Reply, Refusal>>,
 }
 
+/// A diagnosis that a caller wants.
+pub struct Examination {
+    /// Each step as it is known.
+    pub steps: mpsc::Sender<Finding>,
+    /// The end of it. A closed one means that nobody waits any more.
+    pub reply: oneshot::Sender<Verdict>,
+}
+
 /// The core, as the bus sees it.
 #[derive(Clone)]
 pub struct Core {
     requests: mpsc::Sender<Request>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    doctor: mpsc::Sender<Examination>,
 }
 
 impl Core {
     /// `requests` is bounded, and a full one is answered with `Busy`; `snapshots` is the state of everything, set before
-    /// the update that tells of it.
-    pub fn new(requests: mpsc::Sender<Request>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { requests, snapshots }
+    /// the update that tells of it; `doctor` takes one diagnosis at a time.
+    pub fn new(
+        requests: mpsc::Sender<Request>,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        doctor: mpsc::Sender<Examination>,
+    ) -> Self {
+        Self { requests, snapshots, doctor }
     }
 }
 

@@ -27,7 +27,7 @@ use smartpos::engine::command::{
 };
 use smartpos::engine::signal::Signal;
 use smartpos::engine::snapshot::{
-    Capability, DeviceView, KeysView, QueueView, Snapshot, TerminalView, TransactionView,
+    Capability, DeviceView, HostView, KeysView, QueueView, Snapshot, TerminalView, TransactionView,
 };
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot, watch};

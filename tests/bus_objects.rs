@@ -224,28 +224,65 @@ async fn payments_from_before_the_start_have_their_objects_when_the_name_appears
 }
 
 #[tokio::test]
-async fn a_diagnosis_has_a_row_for_every_part_and_a_live_echo() {
-    let Some(bus) = PrivateBus::start("a_diagnosis_has_a_row_for_every_part_and_a_live_echo") else { return };
-    let script = |world: &mut World, command: Command| match command {
-        Command::Echo if world.snapshot().terminal.cause.is_some() => {
-            refuse(RefusalKind::HostUnreachable, Some(Cause::N05), "no address answers")
-        }
-        other => world.usual(other),
-    };
-    let stage = Stage::open(&bus, Box::new(script)).await;
+async fn a_diagnosis_has_a_row_for_every_step_and_the_verdict_last() {
+    let Some(bus) = PrivateBus::start("a_diagnosis_has_a_row_for_every_step_and_the_verdict_last") else { return };
+    let stage = Stage::usual(&bus).await;
     let app = App::on(&bus).await;
     let diagnose = async || -> Vec<HashMap<String, OwnedVariant>> {
         app.call(names::ROOT, names::MANAGER_INTERFACE, "RunDiagnosis", &(none(),)).await.unwrap()
     };
     let rows = diagnose().await;
     let parts: Vec<_> = rows.iter().map(|r| (text(r, "component"), text(r, "state"))).collect();
-    let wanted =
-        [("terminal", "ready"), ("reader", "ready"), ("keypad", "ready"), ("keys", "ready"), ("host", "answered")];
+    let wanted = [
+        ("host", "answered"),
+        ("keys", "ready"),
+        ("terminal", "ready"),
+        ("reader", "ready"),
+        ("keypad", "ready"),
+        ("verdict", "well"),
+    ];
     assert_eq!(parts, wanted.map(|(a, b)| (a.to_owned(), b.to_owned())));
-    assert_eq!(rows.last().map(|r| u64::try_from(&r["milliseconds"])), Some(Ok(12)));
+    assert_eq!(u64::try_from(&rows[0]["milliseconds"]), Ok(12));
     stage.core(|world| world.change(Vec::new(), |s| s.terminal.cause = Some(Cause::N05))).await;
     let rows = diagnose().await;
-    let host = rows.last().unwrap();
+    let host = &rows[0];
     assert_eq!((text(host, "state").as_str(), text(host, "cause").as_str()), ("failed", "N05"));
+    assert_eq!(text(host, "finding"), "failed");
     assert!(text(host, "evidence").contains("no address answers"));
+    let verdict = rows.last().unwrap();
+    let told = ["component", "state", "class", "cause", "step"].map(|key| text(verdict, key));
+    assert_eq!(told, ["verdict", "fault", "bank", "N05", "host"]);
+}
+
+#[tokio::test]
+async fn the_steps_of_a_diagnosis_are_told_to_its_caller_only() {
+    use futures_util::StreamExt;
+    let Some(bus) = PrivateBus::start("the_steps_of_a_diagnosis_are_told_to_its_caller_only") else { return };
+    let _stage = Stage::usual(&bus).await;
+    let (app, other) = (App::on(&bus).await, App::on(&bus).await);
+    let mut heard = zbus::MessageStream::from(&app.connection);
+    let mut overheard = zbus::MessageStream::from(&other.connection);
+    let rule = "type='signal',interface='org.smartposd.Pos1.Manager',member='DiagnosisStep'";
+    for one in [&app, &other] {
+        let bus = Some("org.freedesktop.DBus");
+        one.connection.call_method(bus, "/org/freedesktop/DBus", bus, "AddMatch", &(rule,)).await.unwrap();
+    }
+    let ask = async |one: &App| -> Vec<HashMap<String, OwnedVariant>> {
+        one.call(names::ROOT, names::MANAGER_INTERFACE, "RunDiagnosis", &(none(),)).await.unwrap()
+    };
+    ask(&app).await;
+    let mut steps = 0;
+    while steps < 5 {
+        let message = tokio::time::timeout(std::time::Duration::from_secs(20), heard.next()).await.unwrap();
+        let message = message.unwrap().unwrap();
+        steps += usize::from(message.header().member().is_some_and(|member| member.as_str() == "DiagnosisStep"));
+    }
+    // The other one's own call is answered after anything it could have overheard.
+    let version: Vec<HashMap<String, OwnedVariant>> = ask(&other).await;
+    assert_eq!(version.len(), 6);
+    let mut own = 0;
+    while let Ok(Some(Ok(message))) = tokio::time::timeout(std::time::Duration::from_millis(300), overheard.next()).await {
+        own += usize::from(message.header().member().is_some_and(|member| member.as_str() == "DiagnosisStep"));
+    }
+    assert_eq!(own, 5, "only the steps of its own diagnosis");
 }

@@ -35,10 +35,12 @@ impl Error {
         self.kind
     }
 
+    #[cfg(test)]
     pub(super) fn cause(&self) -> Option<Cause> {
         self.cause
     }
 
+    #[cfg(test)]
     pub(super) fn text(&self) -> &str {
         &self.text
     }

@@ -79,8 +79,14 @@ pub enum Command {
     /// The card reader
     #[command(subcommand)]
     Reader(ReaderCommand),
-    /// Look at every part and send an echo test to the acquirer
-    Diagnose,
+    /// Find the first broken link, from the network cable to the acquirer's answer, and say who acts
+    #[command(
+        alias = "diagnose",
+        after_help = "At most 10 s. A payment that is under way is not disturbed.\nExit codes: 0 all is well, 10 the \
+                      shop's network, 11 the bank, 12 reader, keypad or display, 13 keys, 14 storage, power or clock, \
+                      15 software or parameters, 16 the operator, 1 the diagnosis could not run."
+    )]
+    Doctor,
     /// The configuration of smartposd
     #[command(subcommand)]
     Config(ConfigCommand),

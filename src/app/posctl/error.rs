@@ -232,7 +232,7 @@ fn refusal_remedy(name: &str) -> (&'static str, &'static str) {
             "请检查读卡器的连接和电源，再用 posctl reader reset",
             "check the card reader's cable and power, then posctl reader reset",
         ),
-        "HostUnreachable" => ("请检查网络，再用 posctl diagnose", "check the network, then posctl diagnose"),
+        "HostUnreachable" => ("请检查网络，再用 posctl doctor", "check the network, then posctl doctor"),
         "HostTimeout" => ("收单主机没有应答；请稍后重试", "the acquirer's host did not answer; try again later"),
         "LimitExceeded" => (
             "超出限额；请减少金额，或先处理未结束的交易",

@@ -7,7 +7,7 @@ mod cause;
 mod ceremony;
 pub mod cli;
 mod csv;
-mod diagnose;
+mod doctor;
 pub(super) mod error;
 mod guard;
 mod journal;
@@ -37,6 +37,7 @@ use crate::app::posctl::error::Fault;
 use crate::app::posctl::output::Voice;
 use crate::bus::BusAddress;
 use crate::bus::client::Client;
+use crate::domain::diagnosis::Class;
 use crate::domain::prompt::Language;
 
 pub use text::language_of;
@@ -54,6 +55,8 @@ pub enum Exit {
     Cancelled,
     /// The result is not known (yet).
     Unknown,
+    /// The doctor has found something of this class.
+    Fault(Class),
 }
 
 impl Exit {
@@ -65,6 +68,16 @@ impl Exit {
             Self::Declined => 2,
             Self::Cancelled => 3,
             Self::Unknown => 4,
+            Self::Fault(class) => match class {
+                Class::Well => 0,
+                Class::ShopNetwork => 10,
+                Class::Bank => 11,
+                Class::Hardware => 12,
+                Class::Keys => 13,
+                Class::Platform => 14,
+                Class::Software => 15,
+                Class::Operator => 16,
+            },
         }
     }
 }
@@ -148,7 +161,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
                 voice.pick("读卡器正在断电重启", "the card reader is being switched off and on").to_owned()
             });
         }
-        Command::Diagnose => diagnose::run(&client, voice).await?,
+        Command::Doctor => return doctor::run(&client, voice).await,
         Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }
     Ok(Exit::Done)

@@ -141,7 +141,8 @@ impl Follower<'_> {
                 Some(End::Finished)
             }
             Event::Daemon(false) | Event::BusGone => Some(End::Vanished),
-            Event::State { .. }
+            Event::DiagnosisStep(_)
+            | Event::State { .. }
             | Event::Prompt { .. }
             | Event::Finished { .. }
             | Event::Forwarding { .. }

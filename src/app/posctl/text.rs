@@ -1,5 +1,6 @@
 //! Words for people in both languages. What goes into JSON is never translated.
 
+use crate::domain::diagnosis::Class;
 use crate::domain::prompt::Language;
 
 /// One of the two.
@@ -121,7 +122,49 @@ pub fn component(word: &str, language: Language) -> &str {
         "queue" => ("未上送", "unsent"),
         "host" => ("收单主机", "acquirer's host"),
         "manager" => ("总体", "daemon"),
+        "link" => ("网络连接", "link"),
+        "address" => ("IP 地址", "address"),
+        "gateway" => ("路由器", "router"),
+        "names" => ("域名解析", "names"),
+        "control" => ("外网（按地址）", "other hosts, by address"),
+        "control-by-name" => ("外网（按域名）", "other hosts, by name"),
+        "portal" => ("网页登录", "log-in page"),
+        "acquirer" => ("收单地址", "acquirer's address"),
+        "tls" => ("TLS 证书", "TLS"),
+        "clock" => ("时钟", "clock"),
+        "storage" => ("存储", "storage"),
+        "power" => ("供电", "power"),
+        "service" => ("服务", "service"),
+        "operator" => ("操作员", "operator"),
         _ => (word, word),
+    };
+    pick(language, zh, en)
+}
+
+/// What came of a step of a diagnosis, for a person.
+pub fn finding(word: &str, language: Language) -> &str {
+    let (zh, en) = match word {
+        "worked" => ("正常", "works"),
+        "failed" => ("有问题", "fails"),
+        "not-run" => ("无法检查", "not looked at"),
+        "not-needed" => ("无需检查", "not needed"),
+        "timed-out" => ("超时", "no time left"),
+        _ => (word, word),
+    };
+    pick(language, zh, en)
+}
+
+/// Who has to act on a cause of this class.
+pub fn who_acts(class: Class, language: Language) -> &'static str {
+    let (zh, en) = match class {
+        Class::Well => ("无", "nobody"),
+        Class::ShopNetwork => ("商户：本店网络或宽带运营商", "the merchant: the shop's network, or its provider"),
+        Class::Bank => ("收单机构", "the acquirer"),
+        Class::Hardware => ("商户或维修：本机设备", "the merchant or the service: attached devices"),
+        Class::Keys => ("密钥保管人与收单机构", "the key custodians, with the acquirer"),
+        Class::Platform => ("技术人员：存储、供电或时钟", "a technician: storage, power or clock"),
+        Class::Software => ("技术支持", "technical support"),
+        Class::Operator => ("收银员", "whoever works at the till"),
     };
     pick(language, zh, en)
 }

@@ -59,6 +59,7 @@ fn object(event: &Event) -> Value {
         Event::Properties { object, changed } => {
             json!({"event": "properties", "object": object, "changed": snake_keys(changed)})
         }
+        Event::DiagnosisStep(step) => json!({"event": "diagnosis-step", "step": step}),
         Event::Daemon(running) => json!({"event": "daemon", "running": running}),
         Event::BusGone => json!({"event": "bus-gone"}),
     }
@@ -94,6 +95,10 @@ fn line(event: &Event, voice: Voice) -> String {
             let named = snake_keys(changed);
             let changes: Vec<_> = named.iter().map(|(name, value)| format!("{name} = {}", plain(value))).collect();
             format!("{}: {}", words::component(object, language), changes.join(", "))
+        }
+        Event::DiagnosisStep(step) => {
+            let of = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or_default();
+            format!("{}: {}", words::component(of("component"), language), words::finding(of("finding"), language))
         }
         Event::Daemon(true) => voice.pick("smartposd 已启动", "smartposd is running").to_owned(),
         Event::Daemon(false) => voice.pick("smartposd 没有运行", "smartposd is not running").to_owned(),

@@ -80,6 +80,8 @@ pub enum Event {
         /// Estimated seconds until the rest is sent.
         seconds_left: Option<u64>,
     },
+    /// `DiagnosisStep` of a diagnosis that was asked for over this connection.
+    DiagnosisStep(Row),
     /// Properties changed.
     Properties {
         /// `manager`, `terminal`, `keys`, `queue`, `reader` or `keypad`.
@@ -188,6 +190,10 @@ fn event(interface: &str, member: &str, path: String, values: &[Value]) -> Optio
             seconds_left: Some(number(values, 3)).filter(|seconds| *seconds != u64::from(u32::MAX)),
         }),
         (TRANSACTION_INTERFACE, "Finished") => Some(Event::Finished { path, outcome: text(values, 0) }),
+        (MANAGER_INTERFACE, "DiagnosisStep") => match values.first() {
+            Some(Value::Object(step)) => Some(Event::DiagnosisStep(step.clone())),
+            _ => None,
+        },
         ("org.freedesktop.DBus.Properties", "PropertiesChanged") => {
             let object = match text(values, 0).as_str() {
                 MANAGER_INTERFACE => "manager",

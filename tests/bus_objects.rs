@@ -281,7 +281,9 @@ async fn the_steps_of_a_diagnosis_are_told_to_its_caller_only() {
     let version: Vec<HashMap<String, OwnedVariant>> = ask(&other).await;
     assert_eq!(version.len(), 6);
     let mut own = 0;
-    while let Ok(Some(Ok(message))) = tokio::time::timeout(std::time::Duration::from_millis(300), overheard.next()).await {
+    while let Ok(Some(Ok(message))) =
+        tokio::time::timeout(std::time::Duration::from_millis(300), overheard.next()).await
+    {
         own += usize::from(message.header().member().is_some_and(|member| member.as_str() == "DiagnosisStep"));
     }
     assert_eq!(own, 5, "only the steps of its own diagnosis");

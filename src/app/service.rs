@@ -97,8 +97,11 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
     let line = serial::Settings { choice: reader_choice(&config), baud: BASE_RATE.bits_per_second() };
     let acquirer = tcp::Acquirer { endpoints: config.profile.addresses.clone(), trust: config.profile.trust.clone() };
     let (examinations, calls) = mpsc::channel(1);
-    let place =
-        Place { acquirer: acquirer.clone(), control: config.control_hosts.clone(), state_dir: config.state_dir.clone() };
+    let place = Place {
+        acquirer: acquirer.clone(),
+        control: config.control_hosts.clone(),
+        state_dir: config.state_dir.clone(),
+    };
     let doctor = Doctor::new(place, outlets.requests.clone(), outlets.snapshots.clone());
     let tasks = [
         tokio::spawn(doctor.run(calls)),

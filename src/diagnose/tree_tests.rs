@@ -110,7 +110,8 @@ fn what_the_daemon_knows_comes_after_the_network_and_the_terminal_before_its_dev
 
 #[test]
 fn a_verdict_is_a_plain_value() {
-    let found = [Finding::new(Step::Acquirer, Failed(Silent), "no answer"), Finding::new(Step::Control, Worked, "there")];
+    let found =
+        [Finding::new(Step::Acquirer, Failed(Silent), "no answer"), Finding::new(Step::Control, Worked, "there")];
     let json = serde_json::to_value(judge(found.to_vec(), 7)).unwrap();
     assert_eq!((&json["cause"], &json["class"], &json["step"]), (&"N05".into(), &"bank".into(), &"acquirer".into()));
     assert_eq!(json["ruled_out"], serde_json::json!(["control"]));

@@ -94,6 +94,16 @@ fn examine(shop: &mut Shop, fault: &Fault) -> Row {
     }
     let row =
         Row { name: fault.name, wanted: fault.cause, found, evidence, took, code: output.status.code().unwrap_or(-1) };
+    if !row.right() {
+        let log = shop.rig.log();
+        let last: Vec<&str> = log.lines().rev().take(12).collect();
+        println!(
+            "{}\n{}\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&shop.rig.posctl(&["--json", "status"]).stdout),
+            last.join("\n")
+        );
+    }
     if fault.from_start {
         shop.rig.kill_daemon();
     }
@@ -124,7 +134,10 @@ fn noticed(shop: &Shop, when: When) {
         let shows = |part: &str, key: &str| status[part][key].as_str().is_some_and(|cause| !cause.is_empty());
         let seen = match when {
             When::Now => true,
-            When::Terminal => shows("terminal", "cause"),
+            When::Terminal => {
+                let there = ["reader", "keypad"].iter().all(|part| status[part]["state"] == "ready");
+                there && shows("terminal", "cause")
+            }
             When::Device => shows("reader", "last_cause") || shows("keypad", "last_cause"),
         };
         if seen {

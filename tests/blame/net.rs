@@ -82,8 +82,8 @@ impl Net {
     /// Rules of the router's packet filter: `forward` and `input` chains of a table of their own.
     pub fn filter(&self, forward: &str, input: &str) {
         let rules = format!(
-            "table inet blame {{ chain f {{ type filter hook forward priority 0; {forward} }}\n\
-             chain i {{ type filter hook input priority 0; {input} }} }}"
+            "table inet blame {{\nchain f {{\ntype filter hook forward priority 0\n{forward}\n}}\n\
+             chain i {{\ntype filter hook input priority 0\n{input}\n}}\n}}\n"
         );
         self.inside("router", "nft", &[&rules]).unwrap();
     }

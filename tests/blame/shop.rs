@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::net::{ACQUIRER, CONTROL, Net};
-use crate::rig::{Process, Rig, Setup, eventually};
+use crate::rig::{Process, Rig, Sale, Setup, eventually};
 
 pub struct Shop {
     // Before the rig: what runs in its directory ends first.
@@ -16,6 +16,8 @@ pub struct Shop {
     pub names: Option<Process>,
     pub rig: Rig,
     pub net: Option<Net>,
+    /// A payment that is kept waiting.
+    pub sale: Option<Sale>,
     mounted: bool,
 }
 
@@ -34,9 +36,11 @@ impl Shop {
                 let names = Some(net.serve("world", &["dns", "10.81.2.53", "answer"]));
                 let others = [("443", "plain"), ("80", "plain")];
                 let others = others.map(|(port, mode)| net.serve("world", &["web", "10.81.2.3", port, mode])).into();
-                Self { others, acquirer: None, names, rig, net: Some(net), mounted }
+                Self { others, acquirer: None, names, rig, net: Some(net), sale: None, mounted }
             }
-            None => Self { others: Vec::new(), acquirer: None, names: None, rig, net: None, mounted: false },
+            None => {
+                Self { others: Vec::new(), acquirer: None, names: None, rig, net: None, sale: None, mounted: false }
+            }
         };
         if shop.net.is_some() {
             shop.acquirer(&[]);
@@ -106,7 +110,6 @@ impl Shop {
             None
         });
     }
-
 
     /// Fills the disk to the last byte.
     pub fn fill_disk(&self) {

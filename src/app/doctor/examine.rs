@@ -111,26 +111,29 @@ impl Doctor {
             _ => None,
         };
         let mut waiting = Box::pin(self.echo());
-        let contrast;
-        if echo.is_none() {
-            // Where the last exchange went well, this one will too, most likely.
-            if before.failure.is_none() {
-                echo = timeout(GRACE, &mut waiting).await.ok();
-            }
-            if let Some(Echo::Answered(_)) = echo {
-                sheet.skip(&FAR, Found::NotNeeded, "the host answers");
-                sheet.put(host_finding(echo.as_ref(), &before, start));
-                return;
-            }
-            let rest = ECHO.saturating_sub(Duration::from_millis(milliseconds(start)));
-            let probes = self.contrast(local);
-            (contrast, echo) = match echo {
-                Some(done) => (probes.await, Some(done)),
-                None => together(probes, timeout(rest, waiting)).await,
-            };
-        } else {
-            contrast = self.contrast(local).await;
+        // Where the last exchange went well, this one will too, most likely.
+        if echo.is_none() && (before.failure.is_none() || dead_end(local)) {
+            echo = timeout(GRACE, &mut waiting).await.ok();
         }
+        if let Some(Echo::Answered(_)) = echo {
+            sheet.skip(&FAR, Found::NotNeeded, "the host answers");
+            sheet.put(host_finding(echo.as_ref(), &before, start));
+            return;
+        }
+        if dead_end(local) {
+            // Nothing comes through here; an exchange over a dead connection need not be waited for.
+            sheet.skip(&FAR, Found::NotRun, "the own link leads nowhere");
+            sheet.skip(&[Step::Host], Found::NotRun, "the own link leads nowhere");
+            return;
+        }
+        let probes = self.contrast(local);
+        let (contrast, echo) = match echo {
+            Some(done) => (probes.await, Some(done)),
+            None => {
+                let rest = ECHO.saturating_sub(Duration::from_millis(milliseconds(start)));
+                together(probes, timeout(rest, waiting)).await
+            }
+        };
         contrast.into_iter().for_each(|finding| sheet.put(finding));
         let echo = echo.unwrap_or(Echo::Late);
         self.host_side(&echo, &before, start, sheet).await;
@@ -233,6 +236,12 @@ impl Doctor {
     }
 }
 
+/// Whether the link or the address is certainly missing.
+fn dead_end(local: &Local) -> bool {
+    let cut = matches!(local.link.found, Found::Failed(fault) if fault != Fault::Weak);
+    cut || local.address.found.failed()
+}
+
 /// Both to their end.
 async fn together<A, B, E>(a: impl Future<Output = A>, b: impl Future<Output = Result<B, E>>) -> (A, Option<B>) {
     let (a, b) = tokio::join!(a, b);
@@ -279,9 +288,9 @@ fn host_finding(echo: Option<&Echo>, before: &HostView, start: Instant) -> Findi
 /// What is known of the host without asking it.
 fn known_host(host: &HostView, why: &str) -> Finding {
     match &host.failure {
-        Some(failure) => line_finding(failure).filter(|f| f.step == Step::Host).unwrap_or_else(|| {
-            Finding::new(Step::Host, Found::NotRun, format!("{why}; last: {}", failure.evidence))
-        }),
+        Some(failure) => line_finding(failure)
+            .filter(|f| f.step == Step::Host)
+            .unwrap_or_else(|| Finding::new(Step::Host, Found::NotRun, format!("{why}; last: {}", failure.evidence))),
         None => Finding::new(Step::Host, Found::NotRun, why),
     }
 }

@@ -79,7 +79,9 @@ fn conclusion(verdict: &Row, class: Class, voice: Voice) -> String {
     let (what, remedy) = explain(cause, voice.language);
     let mut lines = vec![format!("{}{what}", voice.pick("结论：", "Verdict: "))];
     if !truth(verdict, "sure") {
-        lines.push(voice.pick("  （没有对照，最可能的原因）", "  (the likeliest; nothing rules the others out)").to_owned());
+        lines.push(
+            voice.pick("  （没有对照，最可能的原因）", "  (the likeliest; nothing rules the others out)").to_owned(),
+        );
     }
     let evidence = text(verdict, "evidence");
     if !evidence.is_empty() {

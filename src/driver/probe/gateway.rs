@@ -69,7 +69,9 @@ async fn datagram(to: SocketAddr) -> Option<String> {
     socket.connect(to).await.ok()?;
     socket.send(&[0]).await.ok()?;
     match socket.recv(&mut [0; 1]).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Some("refuses a datagram, so it lives".into()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Some("refuses a datagram, so it lives".into())
+        }
         Ok(_) => Some("answers a datagram".into()),
         Err(_) => None,
     }

@@ -122,9 +122,7 @@ fn nowhere(picture: &Picture) -> Local {
             let seen = format!("{} has an address, but no route leads to the acquirer", with.name);
             Finding::new(Step::Address, Found::Failed(Fault::NoRoute), seen)
         }
-        None => {
-            Finding::new(Step::Address, Found::Failed(Fault::NoAddress), format!("{} has no address", live.name))
-        }
+        None => Finding::new(Step::Address, Found::Failed(Fault::NoAddress), format!("{} has no address", live.name)),
     };
     plain(link, address)
 }

@@ -34,7 +34,8 @@ fn throttled(word: u32) -> Finding {
     if !now.is_empty() {
         return failed(&format!("now: {}", now.join(", ")));
     }
-    let seen = if before.is_empty() { "never short".to_owned() } else { format!("since the start: {}", before.join(", ")) };
+    let seen =
+        if before.is_empty() { "never short".to_owned() } else { format!("since the start: {}", before.join(", ")) };
     Finding::new(Step::Power, Found::Worked, seen)
 }
 

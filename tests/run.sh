@@ -86,6 +86,7 @@ if [ "$long" ]; then
     echo "--- daemon on a disk that is full or refuses writes"
     machine disk-faults bash tests/rig/disk-faults.sh
     proof "kill -9 under load" 'cuts [0-9]+, duplicates 0, losses 0' bash tests/crash.sh 300
+    proof "who is blamed for which fault" 'faults [0-9]+, right [0-9]+, confusions 0' bash tests/blame.sh
     proof "rules broken on purpose" 'mutations ([0-9]+), caught \1' bash tests/mutants.sh
 fi
 

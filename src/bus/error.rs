@@ -36,11 +36,6 @@ impl Error {
     }
 
     #[cfg(test)]
-    pub(super) fn cause(&self) -> Option<Cause> {
-        self.cause
-    }
-
-    #[cfg(test)]
     pub(super) fn text(&self) -> &str {
         &self.text
     }

@@ -11,6 +11,10 @@ use crate::domain::diagnosis::{Fault, Finding, Found, Step};
 const LEAST: u64 = 4 << 20;
 
 /// Looks at the file system of a directory.
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::unnecessary_cast, reason = "both numbers are narrower on some 32-bit systems")
+)]
 pub fn disk(directory: &Path) -> Finding {
     let at = directory.display();
     match statvfs(directory) {
@@ -18,7 +22,7 @@ pub fn disk(directory: &Path) -> Finding {
             Finding::new(Step::Storage, full(), format!("{at} is mounted read-only"))
         }
         Ok(seen) => {
-            let free = u64::from(seen.blocks_available()).saturating_mul(u64::from(seen.fragment_size()));
+            let free = (seen.blocks_available() as u64).saturating_mul(seen.fragment_size() as u64);
             let text = format!("{at}: {} MiB free", free >> 20);
             Finding::new(Step::Storage, if free < LEAST { full() } else { Found::Worked }, text)
         }

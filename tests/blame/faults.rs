@@ -310,7 +310,7 @@ fn of_the_network() -> Vec<Fault> {
         from_start(fault("name server gives wrong addresses", "N04", |s| named(s, "wrong"), names_well)),
         from_start(fault("only the acquirer's name is unknown", "N05", |s| named(s, "others"), names_well)),
         from_start(fault("acquirer by name, all well", "", |s| named(s, "answer"), names_well)),
-        fault("name server silent, acquirer by address", "", |s| s.names = None, |s| named_only(s)),
+        fault("name server silent, acquirer by address", "", |s| s.names = None, named_only),
         fault("acquirer refuses, others answer", "N05", |s| s.no_acquirer(), |s| s.acquirer(&[])),
         fault("acquirer swallowed on the way", "N05", |s| s.net().filter("ip daddr 10.81.2.2 drop", ""), unfiltered),
         fault("everything outside swallowed", "N06", |s| s.net().filter("policy drop", ""), unfiltered),

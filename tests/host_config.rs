@@ -203,7 +203,7 @@ fn complaints_of_the_profile_come_with_those_of_the_configuration() {
         machine.load(&format!("{USUAL}colour = 1\n")).unwrap_err(),
         [
             "/smartposd.toml:5: unknown setting `colour`; write one of: terminal_id, merchant_id, licence, serial, profile, \
-             profile_dirs, state_dir, operator_required, confirm_amount, language, journal, reader, keypad",
+             profile_dirs, state_dir, operator_required, confirm_amount, language, journal, reader, keypad, diagnosis",
             "/etc/unionpay-example.toml:2: `timers.answer` is 0; write 5 to 60 seconds",
         ]
     );
@@ -264,4 +264,17 @@ fn a_configuration_that_is_not_there_says_what_to_do() {
     let error = config::load(Path::new("/nonexistent/smartposd.toml")).unwrap_err();
     assert!(error.to_string().starts_with("/nonexistent/smartposd.toml: No such file"), "{error}");
     assert!(error.to_string().ends_with("write one, or name another with --config"), "{error}");
+}
+
+#[test]
+fn control_hosts_have_a_default_and_are_read_with_complaints() {
+    let machine = Machine::new();
+    assert_eq!(machine.load(USUAL).unwrap().control_hosts.len(), 4);
+    let with = |hosts: &str| machine.load(&format!("{USUAL}[diagnosis]\ncontrol_hosts = {hosts}\n"));
+    assert!(with("[]").unwrap().control_hosts.is_empty());
+    assert_eq!(with("[\"192.0.2.1:443\"]").unwrap().control_hosts[0].to_string(), "192.0.2.1:443");
+    let said = with("[\"192.0.2.1\"]").unwrap_err();
+    assert!(said[0].contains("`diagnosis.control_hosts` has \"192.0.2.1\"; write \"host:port\""), "{said:?}");
+    let nine = format!("[{}]", "\"192.0.2.1:443\", ".repeat(9));
+    assert!(with(&nine).unwrap_err()[0].contains("more than 8 hosts"));
 }

@@ -4,6 +4,7 @@ mod bench;
 mod capability;
 mod deadlines;
 mod devices;
+mod diagnosed;
 mod disk;
 mod forward;
 mod graph;

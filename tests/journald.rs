@@ -134,9 +134,13 @@ fn the_journal_keeps_the_fields_and_no_secret() {
     journald.wait(&[&format!("POS_TXN={code}"), "POS_STATE=approved"]);
     let states: Vec<_> =
         journald.entries(&[&format!("POS_TXN={code}")]).into_iter().map(|e| e["POS_STATE"].clone()).collect();
-    assert_eq!(states, ["authorising", "finished", "approved"]);
+    assert_eq!(states, ["authorising", "approved"]);
+    let catalogue = include_str!("../systemd/smartposd.catalog");
     for entry in journald.entries(&[&format!("_PID={}", rig.daemon_pid())]) {
         assert!(entry["POS_COMPONENT"].is_string(), "no component: {entry}");
+        assert!(entry["POS_EVENT"].is_string(), "no event: {entry}");
+        let id = entry["MESSAGE_ID"].as_str().unwrap_or_default();
+        assert!(catalogue.contains(&format!("-- {id}\n")), "{id} is not in the catalogue: {entry}");
     }
 
     let said = journald.entries(&[]).iter().map(Value::to_string).collect::<String>();

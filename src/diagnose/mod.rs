@@ -1,6 +1,9 @@
 //! Causes, evidence and remedies as data, pure.
 //!
-//! Owns: [`catalogue`], the one place where a cause has its words.
+//! Owns: [`catalogue`], the one place where a cause has its words; [`events`], what else stands in the journal;
+//! [`message_catalogue`], both as the file that `journalctl -x` reads.
 
 pub mod catalogue;
+pub mod events;
+pub mod message_catalogue;
 pub mod text;

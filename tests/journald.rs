@@ -134,10 +134,17 @@ fn the_journal_keeps_the_fields_and_no_secret() {
     journald.wait(&[&format!("POS_TXN={code}"), "POS_STATE=approved"]);
     let states: Vec<_> =
         journald.entries(&[&format!("POS_TXN={code}")]).into_iter().map(|e| e["POS_STATE"].clone()).collect();
-    assert_eq!(states, ["authorising", "finished", "approved"]);
+    assert_eq!(states, ["authorising", "approved"]);
+    let catalogue = include_str!("../systemd/smartposd.catalog");
     for entry in journald.entries(&[&format!("_PID={}", rig.daemon_pid())]) {
         assert!(entry["POS_COMPONENT"].is_string(), "no component: {entry}");
+        assert!(entry["POS_EVENT"].is_string(), "no event: {entry}");
+        let id = entry["MESSAGE_ID"].as_str().unwrap_or_default();
+        assert!(catalogue.contains(&format!("-- {id}\n")), "{id} is not in the catalogue: {entry}");
     }
+
+    every_query_of_the_manual_finds_lines(&journald, code);
+    the_catalogue_prints_what_to_do(&journald);
 
     let said = journald.entries(&[]).iter().map(Value::to_string).collect::<String>();
     let raw = journald.raw();
@@ -147,5 +154,53 @@ fn the_journal_keeps_the_fields_and_no_secret() {
         for packed in [unhex(secret), unhex(&secret[1..])] {
             assert!(!holds(&raw, &packed), "{secret} stands in the journal, packed");
         }
+    }
+}
+
+/// The queries stand in the manual page; each is run as it is printed there.
+fn every_query_of_the_manual_finds_lines(journald: &Journald, code: &str) {
+    let page = include_str!("../debian/smartposd.8");
+    let queries: Vec<_> = page.lines().filter_map(|line| line.strip_prefix(".Dl journalctl ")).collect();
+    assert!(queries.len() >= 6, "the manual was not read");
+    for query in queries {
+        let mut command = Command::new("journalctl");
+        command.arg("--directory").arg(journald.directory()).args(["--no-pager", "--quiet"]);
+        let output = command.args(query.replace("CODE", code).split(' ')).output().unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "journalctl {query}: no line");
+    }
+}
+
+/// The catalogue as the package installs it, built and read by systemd's own tools. Chinese needs its locale.
+fn the_catalogue_prints_what_to_do(journald: &Journald) {
+    let root = tempfile::tempdir().unwrap();
+    let there = root.path().join("usr/lib/systemd/catalog");
+    fs::create_dir_all(&there).unwrap();
+    fs::create_dir_all(root.path().join("var/lib/systemd/catalog")).unwrap();
+    for name in ["smartposd.catalog", "smartposd.zh_CN.catalog"] {
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name), there.join(name)).unwrap();
+    }
+    let built = Command::new("journalctl").args(["--update-catalog", "--root"]).arg(root.path()).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let gone = journald.wait(&["POS_CAUSE=H01"]);
+    let id = gone["MESSAGE_ID"].as_str().unwrap();
+    let locales = root.path().join("locales");
+    fs::create_dir(&locales).unwrap();
+    let made = Command::new("localedef").args(["-i", "zh_CN", "-f", "UTF-8"]).arg(locales.join("zh_CN.UTF-8")).output();
+    let chinese = made.is_ok_and(|made| made.status.success());
+    for (language, remedy) in
+        [("C.UTF-8", "What to do: plug the card reader in"), ("zh_CN.UTF-8", "插紧读卡器的数据线")]
+    {
+        if language != "C.UTF-8" && !chinese {
+            skip("the_catalogue_prints_what_to_do", "no zh_CN locale; apt-get install locales");
+            continue;
+        }
+        let mut command = Command::new("journalctl");
+        command.arg("--root").arg(root.path()).args(["--dump-catalog", id]).env("LC_ALL", language);
+        if language != "C.UTF-8" {
+            command.env("LOCPATH", &locales);
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains(remedy), "{language}: {text}{}", String::from_utf8_lossy(&output.stderr));
     }
 }

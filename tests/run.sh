@@ -81,8 +81,8 @@ proof() {
 
 proof "power cuts on a disk that loses what was not flushed" \
     'power-cuts: [0-9]+ points, 0 acknowledged commits lost, 0 databases damaged' bash tests/rig/power-cuts.sh "$cuts"
+proof "the whole terminal under $seeds seeds" 'seeds [0-9]+, faults [0-9]+, violations 0' bash tests/sim.sh "$seeds"
 if [ "$long" ]; then
-    proof "the whole terminal under $seeds seeds" 'seeds [0-9]+, faults [0-9]+, violations 0' bash tests/sim.sh "$seeds"
     echo "--- daemon on a disk that is full or refuses writes"
     machine disk-faults bash tests/rig/disk-faults.sh
     proof "kill -9 under load" 'cuts [0-9]+, duplicates 0, losses 0' bash tests/crash.sh 300

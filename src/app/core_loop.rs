@@ -5,6 +5,7 @@
 mod books;
 mod devices;
 mod keys;
+mod news;
 mod orders;
 mod repair;
 mod storage;
@@ -21,6 +22,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::app::ceremony::KeyLoad;
 use crate::app::watchdog::Progress;
 use crate::bus::{Request, Update};
+use crate::diagnose::events::JournalEvent;
+use crate::domain::cause::Cause;
 use crate::domain::prompt::Language;
 use crate::domain::time::Now;
 use crate::driver::evdev::{KeypadCommand, KeypadDeviceEvent};
@@ -90,6 +93,10 @@ pub struct Core {
     signals: Vec<Signal>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     published: Arc<Snapshot>,
+    /// What the journal was told last.
+    news: news::News,
+    /// Why the drivers of reader and keypad have no device, while they have none.
+    missing: [String; 2],
     /// Where the reader was opened last.
     reader_port: Option<PathBuf>,
     /// The prompt that was shown last, for the journal.
@@ -138,6 +145,16 @@ pub enum CoreError {
     Restless,
 }
 
+impl CoreError {
+    /// The cause of the catalogue, where one applies. What is a fault of this program has none: systemd starts it again.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Store(error) => error.cause(),
+            Self::Ended(_) | Self::Restless => None,
+        }
+    }
+}
+
 impl Core {
     /// Takes up where the store left off; gives the state for readers that never wait along with itself.
     pub fn new(parts: Parts, wires: Wires, seed: u64) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), CoreError> {
@@ -164,10 +181,13 @@ impl Core {
             signals: Vec::new(),
             snapshots,
             published,
+            news: news::News::default(),
+            missing: Default::default(),
             reader_port: None,
             shown: "idle",
             language: parts.language,
         };
+        core.tell_what_was_open();
         core.keys_changed(now);
         core.check_clock(now);
         core.pump(now)?;
@@ -270,6 +290,7 @@ impl Core {
     fn publish(&mut self) {
         let snapshot = self.teller.engine().snapshot();
         let changed = snapshot != *self.published;
+        self.tell_journal(&snapshot);
         if !changed && self.signals.is_empty() {
             return;
         }
@@ -280,8 +301,34 @@ impl Core {
         let update = Update { snapshot: Arc::clone(&self.published), signals: std::mem::take(&mut self.signals) };
         if self.wires.updates.try_send(update).is_err() {
             // The bus is slower than the payments. The state stays readable; only signals are lost, and said to be.
-            tracing::warn!(POS_COMPONENT = "core", "the bus did not keep up: signals were dropped");
+            let event = JournalEvent::Overload.as_str();
+            tracing::warn!(POS_EVENT = event, POS_COMPONENT = "core", "the bus did not keep up: signals were dropped");
         }
+    }
+
+    /// Payments that a stop without order has left behind are settled by themselves; a person should know.
+    fn tell_what_was_open(&self) {
+        let open = self.published.transactions.values().filter(|payment| payment.cause == Some(Cause::P04)).count();
+        if open > 0 {
+            tracing::warn!(
+                POS_EVENT = JournalEvent::UncleanStop.as_str(),
+                POS_COMPONENT = "service",
+                POS_CAUSE = Cause::P04.as_str(),
+                POS_EVIDENCE = %format!("{open} payments were open"),
+                "the last stop was no orderly one"
+            );
+        }
+    }
+
+    /// A line for each thing that is new.
+    fn tell_journal(&mut self, now: &Snapshot) {
+        let [reader, keypad] = &self.missing;
+        let ((reader_state, reader_cause), (keypad_state, keypad_cause)) = (self.reader.state(), self.keypad.state());
+        let devices = [
+            news::Seen { state: reader_state, cause: reader_cause, evidence: reader },
+            news::Seen { state: keypad_state, cause: keypad_cause, evidence: keypad },
+        ];
+        self.news.lines(&self.published, now, devices).iter().for_each(news::Line::say);
     }
 
     /// Only a payment that may go offline asks for the time to be known; a look at each start is enough.

@@ -2,7 +2,11 @@
 //!
 //! journald's socket blocks when its reader is slow, so events go through a bounded queue to a thread of their own; what
 //! does not fit is dropped, counted and said. Fields are a closed list (`POS_*`); run by hand, lines go to stderr.
+//!
+//! Every line names what has happened (`POS_EVENT`); its MESSAGE_ID is that of the cause beside it, or else of the event, so
+//! that `journalctl -x` finds the text. Lines of one id are limited per minute, and what was left out is said.
 
+mod limit;
 mod queue;
 
 use std::io::{self, Write};
@@ -12,6 +16,13 @@ use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use crate::diagnose::catalogue::entry;
+use crate::diagnose::events::JournalEvent;
+use crate::diagnose::text::MessageId;
+use crate::domain::cause::Cause;
+use crate::driver::clock;
+
+use limit::Limiter;
 use queue::Queue;
 
 /// Lines that may wait for the writer.
@@ -27,9 +38,10 @@ pub enum Sink {
 }
 
 /// One line, with the fields a technician can filter by.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Line {
     level: Option<Level>,
+    event: Option<JournalEvent>,
     component: String,
     message: String,
     txn: Option<String>,
@@ -39,9 +51,16 @@ struct Line {
 }
 
 impl Line {
+    /// What stands for lines of this kind.
+    fn id(&self) -> Option<MessageId> {
+        let cause = self.cause.as_deref().and_then(Cause::from_word).map(|cause| entry(cause).id);
+        cause.or(self.event.map(|event| event.entry().id))
+    }
+
     fn put(&mut self, name: &str, value: String) {
         match name {
             "message" => self.message = value,
+            "POS_EVENT" => self.event = JournalEvent::from_word(&value),
             "POS_COMPONENT" => self.component = value,
             "POS_TXN" => self.txn = Some(value),
             "POS_STATE" => self.state = Some(value),
@@ -115,12 +134,25 @@ pub fn start(sink: Sink) -> io::Result<Log> {
 }
 
 fn write_all(queue: &Queue<Line>, journald: Option<&Dispatch>) {
+    let mut limiter = Limiter::default();
     loop {
-        let (lines, lost) = queue.take();
-        lines.iter().for_each(|line| write_one(line, journald));
+        let wait = limiter.deadline().map(|due| due.since(clock::now().mono));
+        let (lines, lost) = queue.take(wait);
+        let now = clock::now().mono;
+        limiter.over(now).iter().for_each(|line| write_one(line, journald));
+        for line in &lines {
+            if line.event == Some(JournalEvent::DaemonStopped) {
+                limiter.rest().iter().for_each(|line| write_one(line, journald));
+            }
+            if limiter.admits(now, line) {
+                write_one(line, journald);
+            }
+        }
         if lost > 0 {
             let message = format!("{lost} journal lines were dropped: the journal was slower than the daemon");
-            let line = Line { level: Some(Level::WARN), component: "journal".into(), message, ..Line::default() };
+            let event = Some(JournalEvent::LinesLost);
+            let line =
+                Line { level: Some(Level::WARN), event, component: "journal".into(), message, ..Line::default() };
             write_one(&line, journald);
         }
     }
@@ -148,11 +180,15 @@ fn write_one(line: &Line, journald: Option<&Dispatch>) {
 
 /// The same event once more, now on the writer thread where journald may block.
 fn replay(line: &Line) {
+    let id = line.id().map(|id| id.to_string());
+    let event = line.event.map(JournalEvent::as_str);
     macro_rules! emit {
         ($level:expr) => {
             tracing::event!(
                 target: "smartposd",
                 $level,
+                MESSAGE_ID = id,
+                POS_EVENT = event,
                 POS_COMPONENT = line.component,
                 POS_TXN = line.txn,
                 POS_STATE = line.state,

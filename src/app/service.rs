@@ -14,6 +14,8 @@ use crate::app::doctor::{Doctor, Place};
 use crate::app::watchdog::{self, Progress};
 use crate::bus::authority::Authority;
 use crate::bus::{self, BusAddress};
+use crate::diagnose::events::JournalEvent;
+use crate::domain::cause::Cause;
 use crate::domain::secret::DoubleKey;
 use crate::driver::evdev as keypad_device;
 use crate::driver::usb::UsbPower;
@@ -78,6 +80,39 @@ pub enum ServiceError {
     System(#[from] std::io::Error),
 }
 
+impl ServiceError {
+    /// The cause of the catalogue, where one applies. What concerns the bus or the system as a whole has none: systemd
+    /// starts the daemon again.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::StateDirectory { .. } => Some(Cause::P02),
+            Self::Vault(error) => error.cause(),
+            Self::Store(error) => error.cause(),
+            Self::MasterKey => Some(Cause::K04),
+            Self::Core(error) => error.cause(),
+            Self::Bus(_) | Self::BusLost | Self::CoreDied | Self::System(_) => None,
+        }
+    }
+}
+
+/// The last line: that it was stopped, or why it had to end.
+pub fn tell_end(ended: &Result<(), ServiceError>) {
+    match ended {
+        Ok(()) => tracing::info!(
+            POS_EVENT = JournalEvent::DaemonStopped.as_str(),
+            POS_COMPONENT = "service",
+            "smartposd was stopped"
+        ),
+        Err(error) => tracing::error!(
+            POS_EVENT = JournalEvent::DaemonFailed.as_str(),
+            POS_COMPONENT = "service",
+            POS_CAUSE = error.cause().map(Cause::as_str),
+            POS_EVIDENCE = %error,
+            "smartposd cannot go on"
+        ),
+    }
+}
+
 /// Requests of the bus that may wait for the core; more are answered Busy.
 const REQUESTS: usize = 64;
 /// Events of one wire that may wait for the core.
@@ -114,7 +149,13 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
     let bus_core = bus::Core::new(outlets.requests, outlets.snapshots, examinations);
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     watchdog::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
-    tracing::info!(POS_COMPONENT = "service", "smartposd {} serves {}", env!("CARGO_PKG_VERSION"), bus::NAME);
+    tracing::info!(
+        POS_EVENT = JournalEvent::DaemonStarted.as_str(),
+        POS_COMPONENT = "service",
+        "smartposd {} serves {}",
+        env!("CARGO_PKG_VERSION"),
+        bus::NAME
+    );
 
     let nudges = outlets.nudges;
     let feed = async {

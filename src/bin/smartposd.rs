@@ -86,6 +86,7 @@ fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let bus = arguments.bus.as_deref().map_or(BusAddress::System, BusAddress::from_argument);
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(Options { config, bus, authority, credentials }))?;
-    Ok(())
+    let ended = runtime.block_on(run(Options { config, bus, authority, credentials }));
+    app::service::tell_end(&ended);
+    Ok(ended?)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use zbus::{Connection, Variant};
 
 use crate::bus::error::{Error, Result};
+use crate::diagnose::events::JournalEvent;
 use crate::engine::command::{Caller, RefusalKind};
 
 /// How long polkit may think. No person is asked: a terminal has nobody to type into an agent.
@@ -81,7 +82,7 @@ async fn ask_polkit(connection: &Connection, caller: &Caller, right: Right) -> R
     let answer = match tokio::time::timeout(PATIENCE, call).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(why)) => {
-            tracing::warn!(POS_COMPONENT = "bus", POS_EVIDENCE = %why, "polkit did not decide on {action}");
+            tracing::warn!(POS_EVENT = JournalEvent::BusTrouble.as_str(), POS_COMPONENT = "bus", POS_EVIDENCE = %why, "polkit did not decide on {action}");
             return Err(refused(format!(
                 "polkit cannot be asked about {action}, so it is refused; install polkitd and start polkit.service"
             )));

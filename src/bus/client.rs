@@ -20,6 +20,7 @@ use crate::bus::names::{
     BUS_NAME, KEYPAD, KEYPAD_INTERFACE, KEYS_INTERFACE, MANAGER_INTERFACE, READER, READER_INTERFACE, ROOT, TERMINAL,
     TERMINAL_INTERFACE, TRANSACTION_INTERFACE,
 };
+use crate::domain::cause::Cause;
 
 /// How long a call may take. The daemon promises its answers well within.
 const CALL: Duration = Duration::from_secs(25);
@@ -70,6 +71,18 @@ pub enum ClientError {
     /// The connection broke, or the answer cannot be read.
     #[error("the conversation with the bus broke off: {0}")]
     Broken(String),
+}
+
+impl ClientError {
+    /// The cause of the catalogue: a member that the bus does not know is one of another version.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::BusRefused { name, .. } => name.contains(".Error.Unknown").then_some(Cause::S05),
+            // The daemon's own text begins with its cause.
+            Self::Refused { text, .. } => text.split_once(':').and_then(|(code, _)| Cause::from_word(code)),
+            Self::NoBus { .. } | Self::NoDaemon | Self::TimedOut | Self::Broken(_) => None,
+        }
+    }
 }
 
 /// What `CreateTransaction` is given.

@@ -20,6 +20,7 @@ use crate::bus::queue::Queue;
 use crate::bus::terminal::Terminal;
 use crate::bus::transaction::Transaction;
 use crate::bus::view;
+use crate::diagnose::events::JournalEvent;
 use crate::domain::ids::TransactionId;
 use crate::domain::prompt::Language;
 use crate::engine::signal::Signal;
@@ -58,7 +59,7 @@ impl Publisher {
                 if self.connection.is_closed() {
                     return;
                 }
-                tracing::error!(POS_COMPONENT = "bus", POS_EVIDENCE = %why, "a change could not be told on the bus");
+                tracing::error!(POS_EVENT = JournalEvent::BusTrouble.as_str(), POS_COMPONENT = "bus", POS_EVIDENCE = %why, "a change could not be told on the bus");
             }
         }
     }

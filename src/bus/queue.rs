@@ -16,11 +16,11 @@ use crate::bus::result::Row;
 use crate::bus::secret_fd::read_secret;
 use crate::bus::terminal::{done, unexpected};
 use crate::bus::{unsent, view};
-use crate::domain::ids::TransactionCode;
+use crate::domain::ids::{CodeError, TransactionCode};
 use crate::domain::offline::Resolution;
 use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
-use crate::engine::command::{Command, Reply};
+use crate::engine::command::{Command, Refusal, RefusalKind, Reply};
 
 /// On the object `/org/smartposd/Pos1/Terminal0`.
 pub(super) struct Queue {
@@ -170,7 +170,8 @@ impl Queue {
 }
 
 fn transaction_code(text: &str) -> Result<TransactionCode> {
-    text.parse().map_err(|why: crate::domain::ids::CodeError| Error::invalid(why.to_string()))
+    let refused = |why: CodeError| Refusal::because(RefusalKind::InvalidArgument, why.cause(), why.to_string());
+    text.parse().map_err(|why| Error::from(refused(why)))
 }
 
 /// The digits of a card number, in groups as they stand on the card if one likes.

@@ -20,6 +20,7 @@ use crate::bus::publish::Publisher;
 use crate::bus::queue::Queue;
 use crate::bus::terminal::Terminal;
 use crate::bus::{BusAddress, Core, Update};
+use crate::diagnose::events::JournalEvent;
 use crate::engine::command::Command;
 
 /// Clients that have left and whose leaving the core has not taken in yet. More are not kept: the core then learns of
@@ -46,7 +47,11 @@ impl Service {
             Some(Ok(Ended::CoreEnded)) => "the core tells of no changes any more",
             Some(Err(_)) | None => "a task of the bus failed",
         };
-        tracing::error!(POS_COMPONENT = "bus", "serving has ended: {why}");
+        tracing::error!(
+            POS_EVENT = JournalEvent::BusTrouble.as_str(),
+            POS_COMPONENT = "bus",
+            "serving has ended: {why}"
+        );
     }
 
     /// Gives the name back, so that callers see at once that the daemon is leaving.
@@ -146,7 +151,11 @@ async fn watch_leavers(mut leavers: MessageStream, gate: Gate) -> Ended {
         }
         let owns = gate.snapshot().transactions.values().any(|t| t.owner.connection == name);
         if (gate.callers.left(&name) || owns) && queue.try_send(name).is_err() {
-            tracing::warn!(POS_COMPONENT = "bus", "too many clients left at once; the core was not told of all");
+            tracing::warn!(
+                POS_EVENT = JournalEvent::Overload.as_str(),
+                POS_COMPONENT = "bus",
+                "too many clients left at once; the core was not told of all"
+            );
         }
     }
     telling.abort();

@@ -2,6 +2,7 @@
 //!
 //! Owns: cutting a byte stream into frames, the twelve header digits. Must not know: what is inside, sockets, time.
 
+use crate::domain::cause::Cause;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -58,6 +59,13 @@ pub enum FrameError {
 }
 
 impl FrameError {
+    /// The cause of the catalogue: whatever answers there, it is not the acquirer's host.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Oversize { .. } | Self::WrongLength { .. } => Cause::N08,
+        }
+    }
+
     /// Whether the first two bytes were `HT`, as in `HTTP/1.1`: a captive portal or proxy answers for the host.
     pub fn looks_like_http(&self) -> bool {
         match self {

@@ -1,6 +1,7 @@
 //! What is asked of a card and what it gave.
 
 use crate::domain::amount::Money;
+use crate::domain::cause::Cause;
 use crate::domain::outcome::words;
 use crate::domain::pan::Pan;
 use crate::domain::secret::{SecretBytes, Track2};
@@ -83,6 +84,21 @@ words! {
 }
 
 impl TapFailure {
+    /// The cause of the catalogue, where it is one of this terminal; the rest is about this card or this customer.
+    pub fn cause(self) -> Option<Cause> {
+        match self {
+            Self::TwoCards | Self::RemovedEarly => Some(Cause::O05),
+            Self::ReaderFailed => Some(Cause::H02),
+            Self::WrongCard
+            | Self::NoCommonApplication
+            | Self::CardDeclined
+            | Self::UseChip
+            | Self::CardFaulty
+            | Self::Expired
+            | Self::NoCard => None,
+        }
+    }
+
     /// Whether asking for the card again makes sense within the same payment.
     pub fn may_retry(self) -> bool {
         match self {

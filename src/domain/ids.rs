@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::domain::cause::Cause;
+
 /// Terminal trace number, field 11: 000001 ..= 999999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stan(u32);
@@ -139,6 +141,15 @@ pub enum CodeError {
     /// One character is wrong, or two are swapped.
     #[error("the check digit does not match; read the code again")]
     CheckDigit,
+}
+
+impl CodeError {
+    /// The cause of the catalogue.
+    pub fn cause(self) -> Cause {
+        match self {
+            Self::Shape | Self::CheckDigit => Cause::O04,
+        }
+    }
 }
 
 impl TransactionCode {

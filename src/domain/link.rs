@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::domain::cause::Cause;
 use crate::domain::outcome::words;
 
 /// Counts connections, so that news of an older one is not taken for the present one's.
@@ -122,6 +123,19 @@ words! {
         Handshake = "handshake",
         /// The TLS settings here cannot be used (certificate file missing or damaged).
         Setup = "setup",
+    }
+}
+
+impl ConnectFailureKind {
+    /// The cause of the catalogue.
+    pub fn cause(self) -> Cause {
+        match self {
+            Self::CertificateRefused | Self::Setup => Cause::N09,
+            Self::NotTls => Cause::N08,
+            Self::Handshake | Self::Refused | Self::TimedOut => Cause::N05,
+            Self::NameNotFound => Cause::N04,
+            Self::Unreachable => Cause::N02,
+        }
     }
 }
 

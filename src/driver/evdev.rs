@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use nix::errno::Errno;
 use tokio::sync::mpsc;
 
+use crate::domain::cause::Cause;
 use crate::domain::time::WallTime;
 use crate::driver::watch::{Watch, settled};
 
@@ -156,6 +157,21 @@ pub enum EvdevError {
 }
 
 impl EvdevError {
+    /// The cause of the catalogue: whatever the reason, there is no keypad.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Missing(_)
+            | Self::NoneFound(_)
+            | Self::OnlyKeyboard(_)
+            | Self::NotAKeypad(_)
+            | Self::Busy(_)
+            | Self::Denied(_)
+            | Self::Unplugged(_)
+            | Self::Reopening(_)
+            | Self::Io { .. } => Cause::H05,
+        }
+    }
+
     fn new(path: &Path, source: std::io::Error) -> Self {
         let path = path.to_owned();
         match source.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw) {

@@ -296,16 +296,20 @@ impl Engine {
         if failure.may_retry() && tries < MAX_CARD_TRIES {
             return;
         }
-        let (outcome, cause) = match failure {
-            TapFailure::CardDeclined | TapFailure::Expired => (Outcome::Declined, None),
-            TapFailure::TwoCards | TapFailure::RemovedEarly => (Outcome::Cancelled, Some(Cause::O05)),
-            TapFailure::ReaderFailed => (Outcome::Cancelled, Some(self.reader.last_cause.unwrap_or(Cause::H02))),
-            TapFailure::WrongCard
+        let outcome = match failure {
+            TapFailure::CardDeclined | TapFailure::Expired => Outcome::Declined,
+            TapFailure::TwoCards
+            | TapFailure::RemovedEarly
+            | TapFailure::ReaderFailed
+            | TapFailure::WrongCard
             | TapFailure::NoCommonApplication
             | TapFailure::UseChip
             | TapFailure::CardFaulty
-            | TapFailure::NoCard => (Outcome::Cancelled, None),
+            | TapFailure::NoCard => Outcome::Cancelled,
         };
+        // What the reader says of itself is more than that it failed.
+        let of_reader = self.reader.last_cause.filter(|_| failure == TapFailure::ReaderFailed);
+        let cause = of_reader.or(failure.cause());
         self.end_unsent(outcome, cause, failure.as_str().to_owned());
     }
 

@@ -144,16 +144,21 @@ impl StoreError {
     /// The cause of the catalogue it stands for, if it is one of a running terminal.
     pub fn cause(&self) -> Option<Cause> {
         match self {
-            Self::Damaged { .. } | Self::Unsound { .. } | Self::Impossible(_) | Self::OnlyTheLog { .. } => {
-                Some(Cause::S02)
-            }
+            Self::Damaged { .. }
+            | Self::Unsound { .. }
+            | Self::Impossible(_)
+            | Self::OnlyTheLog { .. }
+            | Self::WrongSealingKey => Some(Cause::S02),
+            Self::TooNew { .. } => Some(Cause::S03),
+            Self::Vault(error) => error.cause(),
             Self::Full { .. }
             | Self::ReadOnly { .. }
             | Self::Disk { .. }
             | Self::Gone { .. }
             | Self::CannotOpen { .. }
             | Self::Sqlite(_) => Some(Cause::P02),
-            Self::InUse | Self::TooNew { .. } | Self::WrongSealingKey | Self::Vault(_) => None,
+            // Another smartposd serves: nothing is wrong with that one.
+            Self::InUse => None,
         }
     }
 

@@ -18,6 +18,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
+use crate::domain::cause::Cause;
 use crate::domain::secret::SecretBytes;
 
 /// Name of the credential in the unit file.
@@ -51,6 +52,17 @@ pub enum VaultError {
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Random,
+}
+
+impl VaultError {
+    /// The cause of the catalogue: without its sealing key the database is as good as damaged.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Length(_) | Self::Open(_) | Self::Io { .. } => Some(Cause::S02),
+            // One commit that fails and is undone; the next one works.
+            Self::TooLong | Self::Random => None,
+        }
+    }
 }
 
 /// A keyed hash.

@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use tokio::sync::oneshot;
 
 use super::Core;
+use crate::diagnose::events::JournalEvent;
 use crate::domain::cause::Cause;
 use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
@@ -63,7 +64,7 @@ impl Core {
             Err(error) => return drop(check.reply.send(Err(refusal(&error)))),
         };
         if let Some((row, what)) = &checked.broken {
-            tracing::error!(
+            tracing::error!(POS_EVENT = JournalEvent::BooksBroken.as_str(),
                 POS_COMPONENT = "store",
                 POS_CAUSE = "S02",
                 POS_EVIDENCE = %format!("row {row}: {what}"),
@@ -96,11 +97,17 @@ impl Core {
         });
         match sealing {
             Ok(thread) => {
-                tracing::info!(POS_COMPONENT = "store", "a backup is being written");
+                tracing::info!(
+                    POS_EVENT = JournalEvent::Backup.as_str(),
+                    POS_COMPONENT = "store",
+                    "a backup is being written"
+                );
                 self.sealing = Some(thread);
             }
             // The waiting caller sees that its answer is gone.
-            Err(error) => tracing::error!(POS_COMPONENT = "store", POS_EVIDENCE = %error, "no thread for the backup"),
+            Err(error) => {
+                tracing::error!(POS_EVENT = JournalEvent::Backup.as_str(), POS_COMPONENT = "store", POS_EVIDENCE = %error, "no thread for the backup")
+            }
         }
     }
 }

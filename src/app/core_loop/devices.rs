@@ -1,7 +1,9 @@
 //! Events of the three wires on their way to the machines, and the machines' outputs on their way to the wires.
 
 use super::Core;
-use crate::domain::cause::Cause;
+use super::news::Line;
+use crate::diagnose::events::JournalEvent;
+use crate::domain::card::TapFailure;
 use crate::domain::ids::OperatorId;
 use crate::domain::time::Now;
 use crate::driver::evdev::KeypadDeviceEvent;
@@ -19,13 +21,15 @@ impl Core {
         let now = (self.clock)().mono;
         let event = match event {
             SerialEvent::Opened { path } => {
-                tracing::info!(POS_COMPONENT = "reader", "serial line {} is open", path.display());
+                let event = JournalEvent::DeviceFound.as_str();
+                tracing::info!(POS_EVENT = event, POS_COMPONENT = "reader", "serial line {} is open", path.display());
                 self.reader_port = Some(path);
+                self.missing[0].clear();
                 ReaderEvent::Opened
             }
             SerialEvent::Received(bytes) => ReaderEvent::Received(bytes),
             SerialEvent::Closed { reason } => {
-                tracing::warn!(POS_COMPONENT = "reader", POS_CAUSE = "H01", POS_EVIDENCE = %reason, "no card reader");
+                self.missing[0] = reason;
                 ReaderEvent::Closed
             }
         };
@@ -37,11 +41,18 @@ impl Core {
         let now = (self.clock)().mono;
         let event = match event {
             KeypadDeviceEvent::Opened { name, path, keys_down } => {
-                tracing::info!(POS_COMPONENT = "keypad", "keypad {name:?} at {} is ours alone", path.display());
+                let event = JournalEvent::DeviceFound.as_str();
+                tracing::info!(
+                    POS_EVENT = event,
+                    POS_COMPONENT = "keypad",
+                    "keypad {name:?} at {} is ours alone",
+                    path.display()
+                );
+                self.missing[1].clear();
                 KeypadEvent::Opened { name, keys_down }
             }
             KeypadDeviceEvent::Closed { why } => {
-                tracing::warn!(POS_COMPONENT = "keypad", POS_CAUSE = "H05", POS_EVIDENCE = %why, "no keypad");
+                self.missing[1] = why.to_string();
                 KeypadEvent::Closed
             }
             KeypadDeviceEvent::Key { code, value, stamp } => KeypadEvent::Key { code, value, stamp },
@@ -78,18 +89,23 @@ impl Core {
             }
             HostOutput::Disconnect { connection } => self.hand_to_network(now, tcp::Command::Disconnect { connection }),
             HostOutput::Reached => self.tell_engine(now, Event::HostReached),
-            HostOutput::Answered(answer) => self.tell_engine(now, Event::HostReplied(answer)),
+            HostOutput::Answered(answer) => {
+                self.news.host_answered().iter().for_each(Line::say);
+                self.tell_engine(now, Event::HostReplied(answer));
+            }
             HostOutput::Failed(failure) => {
-                tracing::warn!(
-                    POS_COMPONENT = "host",
-                    POS_CAUSE = failure.cause.as_str(),
-                    POS_EVIDENCE = %failure.evidence,
-                    "no answer from the host"
-                );
+                self.news.host_failed(&failure).iter().for_each(Line::say);
                 self.tell_engine(now, Event::HostFailed(failure));
             }
             HostOutput::Noticed(notice) => {
-                tracing::warn!(POS_COMPONENT = "host", POS_EVIDENCE = %notice.evidence, "host line: {}", notice.kind);
+                let event = JournalEvent::HostNotice.as_str();
+                tracing::warn!(
+                    POS_EVENT = event,
+                    POS_COMPONENT = "host",
+                    POS_EVIDENCE = %notice.evidence,
+                    "host line: {}",
+                    notice.kind
+                );
             }
         }
     }
@@ -116,35 +132,30 @@ impl Core {
             ReaderOutput::SetBaud(rate) => self.hand_to_reader(SerialCommand::SetBaud(rate)),
             ReaderOutput::Reopen => self.hand_to_reader(SerialCommand::Reopen),
             ReaderOutput::StateChanged(state, cause) => {
-                let cause_word = cause.map(Cause::as_str);
-                tracing::info!(
-                    POS_COMPONENT = "reader",
-                    POS_STATE = state.as_str(),
-                    POS_CAUSE = cause_word,
-                    "reader: {state}"
-                );
                 self.tell_engine(now, Event::DeviceChanged { device: Device::Reader, state, cause });
             }
             ReaderOutput::Identified { model, firmware } => {
-                tracing::info!(POS_COMPONENT = "reader", "card reader {model}, firmware {firmware}");
+                let event = JournalEvent::DeviceFound.as_str();
+                tracing::info!(POS_EVENT = event, POS_COMPONENT = "reader", "card reader {model}, firmware {firmware}");
                 self.tell_engine(now, Event::DeviceIdentified { device: Device::Reader, model, firmware });
             }
             ReaderOutput::PulseReset => self.pulse_reset(),
             ReaderOutput::PowerCycle => self.switch_power(),
             ReaderOutput::PresentAgain(failure) => {
-                tracing::info!(
-                    POS_COMPONENT = "reader",
-                    POS_STATE = failure.as_str(),
-                    "card to be tried again: {failure}"
-                );
+                card_not_read(failure, "card to be tried again");
                 self.tell_engine(now, Event::CardFailed(failure));
             }
             ReaderOutput::RemoveCard => {
-                tracing::info!(POS_COMPONENT = "reader", "the card that could not be used has to go first");
+                let event = JournalEvent::CardNotRead.as_str();
+                tracing::info!(
+                    POS_EVENT = event,
+                    POS_COMPONENT = "reader",
+                    "the card that could not be used has to go first"
+                );
             }
             ReaderOutput::CardRead(card) => self.tell_engine(now, Event::CardRead(card)),
             ReaderOutput::TapFailed(failure) => {
-                tracing::info!(POS_COMPONENT = "reader", POS_STATE = failure.as_str(), "card not read: {failure}");
+                card_not_read(failure, "card not read");
                 self.tell_engine(now, Event::CardFailed(failure));
             }
         }
@@ -153,7 +164,13 @@ impl Core {
     /// A full queue means that the serial driver hangs; the reader machine's own deadlines notice.
     pub(super) fn hand_to_reader(&self, command: SerialCommand) {
         if self.wires.serial.try_send(command).is_err() {
-            tracing::warn!(POS_COMPONENT = "reader", POS_CAUSE = "H02", "the serial driver takes no commands");
+            let event = JournalEvent::Overload.as_str();
+            tracing::warn!(
+                POS_EVENT = event,
+                POS_COMPONENT = "reader",
+                POS_CAUSE = "H02",
+                "the serial driver takes no commands"
+            );
         }
     }
 
@@ -162,13 +179,6 @@ impl Core {
         let typing_key = self.key_load.at_keypad.is_some();
         let event = match output {
             KeypadOutput::StateChanged(state, cause) => {
-                let cause_word = cause.map(Cause::as_str);
-                tracing::info!(
-                    POS_COMPONENT = "keypad",
-                    POS_STATE = state.as_str(),
-                    POS_CAUSE = cause_word,
-                    "keypad: {state}"
-                );
                 if let Some(model) = self.keypad.name().map(str::to_owned) {
                     let identified = Event::DeviceIdentified { device: Device::Keypad, model, firmware: String::new() };
                     self.tell_engine(now, identified);
@@ -202,4 +212,13 @@ impl Core {
         self.keypad.handle(now.mono, KeypadEvent::Stop);
         self.key_load.at_keypad = None;
     }
+}
+
+fn card_not_read(failure: TapFailure, what: &str) {
+    tracing::info!(
+        POS_EVENT = JournalEvent::CardNotRead.as_str(),
+        POS_COMPONENT = "reader",
+        POS_STATE = failure.as_str(),
+        "{what}: {failure}"
+    );
 }

@@ -1,6 +1,7 @@
 //! Keys: the ceremony, the master key in the store, the working keys in the host machine.
 
 use super::Core;
+use crate::diagnose::events::JournalEvent;
 use crate::domain::secret::{DoubleKey, SecretBytes};
 use crate::domain::time::Now;
 use crate::engine::command::{Refusal, RefusalKind, Reply};
@@ -33,7 +34,11 @@ impl Core {
             ));
         }
         let (reply, key) = self.key_load.enter(now.mono, index, custodian, component)?;
-        tracing::info!(POS_COMPONENT = "keys", "component {index} of the master key was entered by {custodian}");
+        tracing::info!(
+            POS_EVENT = JournalEvent::KeyComponent.as_str(),
+            POS_COMPONENT = "keys",
+            "component {index} of the master key was entered by {custodian}"
+        );
         let installed = key.map_or(Ok(()), |key| self.install_master(now, &key));
         self.keys_changed(now);
         installed.map(|()| reply)
@@ -47,7 +52,11 @@ impl Core {
             .map_err(|e| Refusal::new(RefusalKind::Internal, e.to_string()))?;
         self.host.set_master(key.clone());
         let check = self.host.master_check().unwrap_or_default();
-        tracing::info!(POS_COMPONENT = "keys", "a master key was loaded, check value {check}");
+        tracing::info!(
+            POS_EVENT = JournalEvent::KeysLoaded.as_str(),
+            POS_COMPONENT = "keys",
+            "a master key was loaded, check value {check}"
+        );
         Ok(())
     }
 
@@ -68,6 +77,7 @@ impl Core {
         let Some((index, custodian)) = self.key_load.at_keypad.take() else { return };
         if let Err(refusal) = self.load_component(now, index, &custodian, component) {
             tracing::warn!(
+                POS_EVENT = JournalEvent::KeyComponent.as_str(),
                 POS_COMPONENT = "keys",
                 "component {index} typed on the keypad was refused: {}",
                 refusal.text

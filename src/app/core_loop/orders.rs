@@ -1,10 +1,15 @@
 //! Requests from the bus on their way in, the engine's actions on their way out.
 
+use tracing::Level;
+
+use super::news::Line;
 use super::{Core, books};
 use crate::app::password;
 use crate::bus::Request;
-use crate::domain::cause::Cause;
+use crate::diagnose::events::JournalEvent;
 use crate::domain::ids::TransactionId;
+use crate::domain::offline::Forwarding;
+use crate::domain::outcome::TransactionState;
 use crate::domain::prompt::Prompt;
 use crate::domain::secret::SecretBytes;
 use crate::domain::time::Now;
@@ -91,7 +96,11 @@ impl Core {
             Action::LeaveHost => self.host.handle(now.mono, HostEvent::Leave),
             Action::InstallKeys => {
                 if !self.host.install_pending() {
-                    tracing::error!(POS_COMPONENT = "keys", "no working keys waited to be installed");
+                    tracing::error!(
+                        POS_EVENT = JournalEvent::KeyTrouble.as_str(),
+                        POS_COMPONENT = "keys",
+                        "no working keys waited to be installed"
+                    );
                 }
             }
             Action::DiscardKeys => self.host.discard(),
@@ -125,7 +134,13 @@ impl Core {
     fn show(&mut self, prompt: &Prompt) {
         let word = prompt.word();
         if *prompt != Prompt::Idle && self.shown != word {
-            tracing::info!(POS_COMPONENT = "display", POS_STATE = word, "{}", prompt.text(self.language).trim_end());
+            tracing::info!(
+                POS_EVENT = JournalEvent::Prompted.as_str(),
+                POS_COMPONENT = "display",
+                POS_STATE = word,
+                "{}",
+                prompt.text(self.language).trim_end()
+            );
         }
         self.shown = word;
     }
@@ -160,46 +175,60 @@ impl Core {
         self.signals.push(signal);
     }
 
-    /// One line a change of state.
+    /// One line a change of a payment's state; of everything else `news` tells.
     fn log(&self, signal: &Signal) {
         match signal {
-            Signal::TerminalStateChanged { old, new, cause } => {
-                tracing::info!(
-                    POS_COMPONENT = "terminal",
-                    POS_STATE = new.as_str(),
-                    POS_CAUSE = cause.map(Cause::as_str),
-                    "terminal: {old} -> {new}"
-                );
-            }
             Signal::TransactionStateChanged { id, old, new, .. } => {
-                tracing::info!(
-                    POS_COMPONENT = "transaction",
-                    POS_TXN = self.name_of(*id),
-                    POS_STATE = new.as_str(),
-                    "payment: {old} -> {new}"
-                );
+                let event = match (old, new) {
+                    // How it ended is told by the next signal.
+                    (_, TransactionState::Finished) => return,
+                    (_, TransactionState::Reversing) => JournalEvent::ReversalOpened,
+                    (TransactionState::Created, _) => JournalEvent::PaymentBegan,
+                    (_, _) => JournalEvent::PaymentState,
+                };
+                let (level, message) = (reversal_level(*new), format!("payment #{id}: {old} -> {new}"));
+                self.payment_line(level, event, *id, new.as_str(), message).say();
             }
             Signal::TransactionFinished { id, outcome, .. } => {
-                let payment = self.teller.engine().payment(*id);
-                tracing::info!(
-                    POS_COMPONENT = "transaction",
-                    POS_TXN = self.name_of(*id),
-                    POS_STATE = outcome.as_str(),
-                    POS_CAUSE = payment.and_then(|p| p.cause).map(Cause::as_str),
-                    POS_EVIDENCE = payment.map(|p| p.evidence.as_str()).filter(|seen| !seen.is_empty()),
-                    "payment finished: {outcome}"
-                );
+                let reversed = self.teller.engine().payment(*id).is_some_and(|payment| payment.reversed);
+                let event = if reversed { JournalEvent::ReversalDone } else { JournalEvent::PaymentEnded };
+                let message = format!("payment finished: {outcome}");
+                self.payment_line(Level::INFO, event, *id, outcome.as_str(), message).say();
             }
             Signal::ForwardingChanged { id, forwarding, cause, .. } => {
-                tracing::info!(
-                    POS_COMPONENT = "queue",
-                    POS_TXN = self.name_of(*id),
-                    POS_STATE = forwarding.as_str(),
-                    POS_CAUSE = cause.map(Cause::as_str),
-                    "payment accepted offline: {forwarding}"
-                );
+                let (level, event) = match forwarding {
+                    // From one try to the next.
+                    Forwarding::Waiting | Forwarding::InFlight => return,
+                    Forwarding::Held => (Level::WARN, JournalEvent::QueueHeld),
+                    Forwarding::Accepted | Forwarding::Abandoned => (Level::INFO, JournalEvent::QueueMoved),
+                };
+                let message = format!("payment accepted offline: {forwarding}");
+                let mut line = self.payment_line(level, event, *id, forwarding.as_str(), message);
+                (line.component, line.cause, line.evidence) = ("queue", *cause, String::new());
+                line.say();
             }
-            Signal::PromptChanged { .. } | Signal::QueueProgress { .. } => {}
+            Signal::TerminalStateChanged { .. } | Signal::PromptChanged { .. } | Signal::QueueProgress { .. } => {}
+        }
+    }
+
+    fn payment_line(
+        &self,
+        level: Level,
+        event: JournalEvent,
+        id: TransactionId,
+        state: &'static str,
+        message: String,
+    ) -> Line {
+        let payment = self.teller.engine().payment(id);
+        Line {
+            level,
+            event,
+            component: "transaction",
+            txn: Some(self.name_of(id)),
+            state: Some(state),
+            cause: payment.and_then(|p| p.cause),
+            evidence: payment.map_or_else(String::new, |p| p.evidence.clone()),
+            message,
         }
     }
 
@@ -208,4 +237,9 @@ impl Core {
         let code = self.teller.engine().payment(id).and_then(|payment| payment.code.as_ref());
         code.map_or_else(|| format!("#{id}"), ToString::to_string)
     }
+}
+
+/// A payment that has to be taken back is worth a second look.
+fn reversal_level(new: TransactionState) -> Level {
+    if new == TransactionState::Reversing { Level::WARN } else { Level::INFO }
 }

@@ -1,6 +1,7 @@
 //! The strong measures against a mute card reader, on their way to the thread that takes them, and how they went.
 
 use super::Core;
+use crate::diagnose::events::JournalEvent;
 use crate::driver::repair::{RepairCommand, RepairEvent};
 use crate::driver::serial::SerialCommand;
 
@@ -20,7 +21,12 @@ impl Core {
             (Some(repair), Some(command)) => {
                 // The last measure hangs in the kernel; the reader machine goes on with its ladder.
                 if repair.try_send(command).is_err() {
-                    tracing::warn!(POS_COMPONENT = "reader", POS_CAUSE = "H02", "the last repair is still under way");
+                    tracing::warn!(
+                        POS_EVENT = JournalEvent::DeviceRepair.as_str(),
+                        POS_COMPONENT = "reader",
+                        POS_CAUSE = "H02",
+                        "the last repair is still under way"
+                    );
                 }
             }
             (Some(_) | None, _) => self.hand_to_reader(SerialCommand::Reopen),
@@ -31,11 +37,20 @@ impl Core {
     pub(super) fn repaired(&mut self, event: RepairEvent) {
         match event {
             RepairEvent::LineHeld => {
-                tracing::info!(POS_COMPONENT = "reader", "the card reader's reset line is in hand")
+                tracing::info!(
+                    POS_EVENT = JournalEvent::DeviceRepair.as_str(),
+                    POS_COMPONENT = "reader",
+                    "the card reader's reset line is in hand"
+                )
             }
-            RepairEvent::Pulsed => tracing::info!(POS_COMPONENT = "reader", "the card reader was reset by its line"),
+            RepairEvent::Pulsed => tracing::info!(
+                POS_EVENT = JournalEvent::DeviceRepair.as_str(),
+                POS_COMPONENT = "reader",
+                "the card reader was reset by its line"
+            ),
             RepairEvent::PowerCycled { device } => {
                 tracing::info!(
+                    POS_EVENT = JournalEvent::DeviceRepair.as_str(),
                     POS_COMPONENT = "reader",
                     "the card reader's power was off and is on: USB device {device}"
                 );
@@ -43,15 +58,16 @@ impl Core {
             RepairEvent::PowerRestored { switch } => {
                 let switch = switch.display();
                 tracing::warn!(
+                    POS_EVENT = JournalEvent::DeviceRepair.as_str(),
                     POS_COMPONENT = "reader",
                     "the card reader had been left without power: {switch} is on again"
                 );
             }
             RepairEvent::LineFailed(why) => {
-                tracing::warn!(POS_COMPONENT = "reader", POS_EVIDENCE = %why, "the reset line is of no use");
+                tracing::warn!(POS_EVENT = JournalEvent::DeviceRepair.as_str(), POS_COMPONENT = "reader", POS_EVIDENCE = %why, "the reset line is of no use");
             }
             RepairEvent::PowerFailed(why) => {
-                tracing::warn!(POS_COMPONENT = "reader", POS_EVIDENCE = %why, "the card reader's power is not switched");
+                tracing::warn!(POS_EVENT = JournalEvent::DeviceRepair.as_str(), POS_COMPONENT = "reader", POS_EVIDENCE = %why, "the card reader's power is not switched");
                 // The machine waits for a port that comes back.
                 self.hand_to_reader(SerialCommand::Reopen);
             }

@@ -1,6 +1,7 @@
 //! When the disk refuses, and when it works again: what the machines and callers outside the engine are told.
 
 use super::Core;
+use crate::diagnose::events::JournalEvent;
 use crate::domain::cause::Cause;
 use crate::domain::time::Now;
 use crate::engine::command::{Device, Refusal, RefusalKind};
@@ -10,7 +11,7 @@ use crate::host::session::HostEvent;
 impl Core {
     /// What was decided is undone: stop the devices, leave the host, tell the callers.
     pub(super) fn storage_failed(&mut self, now: Now, evidence: &str) {
-        tracing::error!(POS_COMPONENT = "store", POS_CAUSE = "P02", POS_EVIDENCE = %evidence, "a commit was refused; no payment is taken until storage works");
+        tracing::error!(POS_EVENT = JournalEvent::StorageTrouble.as_str(), POS_COMPONENT = "store", POS_CAUSE = "P02", POS_EVIDENCE = %evidence, "a commit was refused; no payment is taken until storage works");
         self.host.handle(now.mono, HostEvent::Leave);
         self.stop_devices(now);
         for (_, reply) in std::mem::take(&mut self.replies) {
@@ -24,7 +25,11 @@ impl Core {
     /// Tries the disk when its time has come.
     pub(super) fn retry_storage(&mut self, now: Now) {
         if self.teller.retry(now) {
-            tracing::info!(POS_COMPONENT = "store", "storage works again");
+            tracing::info!(
+                POS_EVENT = JournalEvent::StorageBack.as_str(),
+                POS_COMPONENT = "store",
+                "storage works again"
+            );
             self.tell_again(now);
         }
     }

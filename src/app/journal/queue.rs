@@ -61,8 +61,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// For the one writer: waits for lines; gives all there are, and how many were lost.
-    pub(super) fn take(&self) -> (VecDeque<T>, u64) {
+    /// For the one writer: waits for lines, at most so long; gives all there are, and how many were lost.
+    pub(super) fn take(&self, within: Option<Duration>) -> (VecDeque<T>, u64) {
         self.writer.get_or_init(thread::current);
         loop {
             if let Some(taken) = self.take_now() {
@@ -75,7 +75,15 @@ impl<T> Queue<T> {
                 return taken;
             }
             while self.writer_sleeps.load(Ordering::SeqCst) {
-                thread::park();
+                let Some(within) = within else {
+                    thread::park();
+                    continue;
+                };
+                thread::park_timeout(within);
+                // Whether time is over or somebody called: the writer looks at both.
+                if self.writer_sleeps.swap(false, Ordering::SeqCst) {
+                    return self.take_now().unwrap_or_default();
+                }
             }
             thread::park_timeout(GATHER);
         }
@@ -112,7 +120,7 @@ mod tests {
         let queue = Arc::new(Queue::new(10_000));
         let (tell, told) = mpsc::channel();
         let writer = Arc::clone(&queue);
-        thread::spawn(move || while writer.take().0.into_iter().all(|line| tell.send(line).is_ok()) {});
+        thread::spawn(move || while writer.take(None).0.into_iter().all(|line| tell.send(line).is_ok()) {});
         let senders = [0, 1, 2].map(|sender| {
             let queue = Arc::clone(&queue);
             thread::spawn(move || (0..1_000).for_each(|number| queue.put((sender, number))))
@@ -130,7 +138,15 @@ mod tests {
     fn a_writer_that_hangs_costs_lines_and_never_the_sender() {
         let queue = Queue::new(3);
         (0..10).for_each(|number| queue.put(number));
-        assert_eq!(queue.take(), (VecDeque::from([0, 1, 2]), 7));
+        assert_eq!(queue.take(None), (VecDeque::from([0, 1, 2]), 7));
+    }
+
+    #[test]
+    fn a_writer_that_has_something_to_say_itself_does_not_sleep_for_ever() {
+        let queue = Queue::<u8>::new(3);
+        assert_eq!(queue.take(Some(Duration::from_millis(1))), (VecDeque::new(), 0));
+        queue.put(7);
+        assert_eq!(queue.take(Some(Duration::from_secs(600))).0, [7]);
     }
 
     #[test]
@@ -140,7 +156,7 @@ mod tests {
         let paper = Arc::clone(&written);
         thread::spawn(move || {
             loop {
-                let lines = writer.take().0;
+                let lines = writer.take(None).0;
                 paper.lock().unwrap().extend(lines);
             }
         });

@@ -183,7 +183,12 @@ fn call_sentence(error: &ClientError, language: Language) -> String {
         ClientError::NoDaemon => {
             pick(language, "smartposd 没有运行".to_owned(), "smartposd is not running on this bus".to_owned())
         }
-        ClientError::Refused { text, .. } | ClientError::BusRefused { text, .. } => text.clone(),
+        // What the daemon says begins with its cause already.
+        ClientError::Refused { text, .. } => text.clone(),
+        ClientError::BusRefused { text, .. } => match error.cause() {
+            Some(cause) => format!("{cause}: {text}"),
+            None => text.clone(),
+        },
         ClientError::TimedOut => {
             pick(language, "smartposd 没有及时回答".to_owned(), "smartposd did not answer in time".to_owned())
         }

@@ -9,6 +9,9 @@ use crate::app::posctl::text as words;
 use crate::app::posctl::transactions::time;
 use crate::app::posctl::ways;
 use crate::bus::client::{Client, Row};
+use crate::diagnose::next_step::{Facts, next_step};
+use crate::domain::cause::Cause;
+use crate::domain::outcome::TerminalState;
 
 /// Everything the overview needs, read at once.
 struct Overview {
@@ -84,32 +87,32 @@ impl Overview {
         let mut lines = Vec::new();
         let cause = text(&self.terminal, "cause");
         let evidence = text(&self.terminal, "evidence");
-        let remedy = if cause.is_empty() {
-            None
-        } else {
-            let (what, remedy) = explain(cause, voice.language);
-            lines.push(format!("  {}{what}", voice.pick("原因：", "Cause: ")));
-            Some(remedy)
-        };
+        if !cause.is_empty() {
+            lines.push(format!("  {}{}", voice.pick("原因：", "Cause: "), explain(cause, voice.language).0));
+        }
         if !evidence.is_empty() {
             lines.push(format!("  {}{evidence}", voice.pick("现象：", "Seen: ")));
         }
-        let first_run = !truth(&self.terminal, "supervisor_set");
-        let remedy = if first_run {
-            let step = voice.pick(
-                "首次使用，请先设主管：posctl operator set 01 --role supervisor",
-                "first run: set a supervisor with posctl operator set 01 --role supervisor",
-            );
-            Some(step.to_owned())
-        } else {
-            remedy
-        };
-        lines.extend(remedy.map(|step| format!("  {}{step}", voice.pick("怎么办：", "What to do: "))));
+        lines.extend(self.step(voice).map(|step| format!("  {}{step}", voice.pick("怎么办：", "What to do: "))));
         let next = number(&self.terminal, "next_sign_in_at");
         if next > 0 {
             lines.push(format!("  {}{}", voice.pick("将自动签到：", "Signs in by itself at "), time(next)));
         }
         lines
+    }
+
+    /// The next step, unless all is well. A state or cause of a newer daemon has its code explained as far as possible.
+    fn step(&self, voice: Voice) -> Option<String> {
+        let code = text(&self.terminal, "cause");
+        let supervisor_set = truth(&self.terminal, "supervisor_set");
+        let known = TerminalState::from_word(text(&self.terminal, "state"));
+        let (state, cause) = match (known, Cause::from_word(code)) {
+            (Some(state), cause) if cause.is_some() || code.is_empty() => (state, cause),
+            (Some(_) | None, _) => return Some(explain(code, voice.language).1),
+        };
+        let well = matches!(state, TerminalState::Ready | TerminalState::Busy) && cause.is_none() && supervisor_set;
+        let facts = Facts { state, cause, supervisor_set };
+        (!well).then(|| next_step(facts).in_language(voice.language).to_owned())
     }
 
     fn capabilities(&self, voice: Voice) -> Vec<String> {

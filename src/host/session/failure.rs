@@ -61,7 +61,7 @@ impl Host {
             None => error.to_string(),
         };
         self.notice(NoticeKind::Garbage, seen.clone());
-        self.break_off(Cause::N08, &seen);
+        self.break_off(error.cause(), &seen);
     }
 
     /// A whole frame that is no message.
@@ -94,16 +94,16 @@ impl Host {
 
 /// What a failed attempt says, and how telling it is beside the failures of other addresses.
 fn telling(kind: ConnectFailureKind) -> (u8, Cause) {
-    match kind {
+    let weight = match kind {
         // Somebody may be listening in: that outweighs any line that is merely down.
-        ConnectFailureKind::CertificateRefused => (5, Cause::N09),
-        ConnectFailureKind::Setup => (4, Cause::N09),
-        ConnectFailureKind::NotTls => (3, Cause::N08),
-        ConnectFailureKind::Handshake => (2, Cause::N05),
-        ConnectFailureKind::Refused | ConnectFailureKind::TimedOut => (2, Cause::N05),
-        ConnectFailureKind::NameNotFound => (1, Cause::N04),
-        ConnectFailureKind::Unreachable => (0, Cause::N02),
-    }
+        ConnectFailureKind::CertificateRefused => 5,
+        ConnectFailureKind::Setup => 4,
+        ConnectFailureKind::NotTls => 3,
+        ConnectFailureKind::Handshake | ConnectFailureKind::Refused | ConnectFailureKind::TimedOut => 2,
+        ConnectFailureKind::NameNotFound => 1,
+        ConnectFailureKind::Unreachable => 0,
+    };
+    (weight, kind.cause())
 }
 
 /// `HTTP/1.1 302`, if the bytes begin like that. Nothing else of them is shown.

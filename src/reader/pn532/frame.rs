@@ -5,6 +5,7 @@
 //!
 //! Bodies carry card data, so they live in memory that is wiped on release and have no `Debug`.
 
+use crate::domain::cause::Cause;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::domain::secret::SecretBytes;
@@ -67,6 +68,15 @@ pub enum FrameError {
     /// The line fell silent within a frame.
     #[error("frame cut short")]
     Truncated,
+}
+
+impl FrameError {
+    /// The cause of the catalogue, once there are too many of them.
+    pub fn cause(self) -> Cause {
+        match self {
+            Self::Noise | Self::Length | Self::TooLong | Self::Checksum | Self::Truncated => Cause::H03,
+        }
+    }
 }
 
 /// Finds frames in a stream that may start anywhere and hold anything. Holds at most one frame's worth of bytes.

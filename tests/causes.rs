@@ -16,7 +16,8 @@ use smartpos::engine::answer::cause_of;
 use smartpos::host::profile::{Profile, Source};
 
 /// Errors that name no cause themselves, and why.
-const WITHOUT: [(&str, &str); 21] = [
+const WITHOUT: [(&str, &str); 22] = [
+    ("domain/diagnosis.rs::Fault", "what one probe saw; the decision tree weighs all of them and names the cause"),
     ("app/config.rs::ConfigError", "said on stderr before there is a terminal; `posctl config check` names the line"),
     ("app/posctl/error.rs::Fault", "what a person typed, or a refusal that brings its own cause"),
     ("app/posctl/error.rs::SecretFault", "what a person typed"),
@@ -44,16 +45,11 @@ const WITHOUT: [(&str, &str); 21] = [
 ];
 
 /// Causes that the program does not name yet, and why.
-const NOT_NAMED: [(Cause, &str); 9] = [
-    (Cause::N01, "needs the link probe of the decision tree"),
-    (Cause::N03, "needs the gateway probe of the decision tree"),
-    (Cause::N06, "needs the contrast probe of the decision tree"),
-    (Cause::N07, "needs the link probe of the decision tree"),
+const NOT_NAMED: [(Cause, &str); 4] = [
     (Cause::H04, "needs the trend of card reads; a single card that is not read has its own prompt"),
     (Cause::H08, "this version drives no display: prompts go to D-Bus"),
     (Cause::H09, "this version reads no tamper input"),
     (Cause::S01, "needs the count of starts without an orderly end"),
-    (Cause::P03, "needs the power probe"),
 ];
 
 /// Files that only sort causes, and name none.

@@ -56,6 +56,10 @@ events! {
     DaemonStarted "daemon-started" 0x1c15e6557c334180bf1be8c0627e11a3 OWN
         title   "smartposd 已启动" "smartposd has started"
         meaning "接口已在总线上。是否可以收款看 posctl status。" "It is on the bus. posctl status says what can be paid.";
+    /// A diagnosis has ended.
+    Diagnosed "diagnosed" 0x9f550ef9497b3ea640eb1bf8e1fe346e OWN
+        title   "诊断结束" "A diagnosis has ended"
+        meaning "POS_CAUSE 是第一个断点，POS_EVIDENCE 是依据；没有原因即一切正常。全部步骤看 posctl doctor。" "POS_CAUSE is the first broken link, POS_EVIDENCE what was seen; no cause means that all is well. posctl doctor shows each step.";
     /// The daemon was told to stop.
     DaemonStopped "daemon-stopped" 0xa7e741848d2b47ba9318aab9b168bda9 OWN
         title   "smartposd 正常停止" "smartposd was stopped"

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::bus::{Examination, Request};
+use crate::diagnose::events::JournalEvent;
 use crate::diagnose::tree::judge;
 use crate::domain::cause::Cause;
 use crate::domain::diagnosis::{Class, Finding, Step, Verdict};
@@ -137,6 +138,7 @@ fn write_down(verdict: &Verdict) {
     match verdict.cause {
         Some(cause) => tracing::warn!(
             POS_COMPONENT = "doctor",
+            POS_EVENT = JournalEvent::Diagnosed.as_str(),
             POS_CAUSE = cause.as_str(),
             POS_STATE = verdict.step.map(Step::as_str),
             POS_EVIDENCE = %verdict.evidence,
@@ -144,6 +146,11 @@ fn write_down(verdict: &Verdict) {
             verdict.step.map_or("-", Step::as_str),
             verdict.milliseconds,
         ),
-        None => tracing::info!(POS_COMPONENT = "doctor", "diagnosis: all is well, after {} ms", verdict.milliseconds),
+        None => tracing::info!(
+            POS_COMPONENT = "doctor",
+            POS_EVENT = JournalEvent::Diagnosed.as_str(),
+            "diagnosis: all is well, after {} ms",
+            verdict.milliseconds,
+        ),
     }
 }

@@ -90,6 +90,6 @@ entries! {
         action     "下次从下一个地址开始；已发出的付款按冲正规则处理" "begins at the next address next time; a payment that has left is reversed"
         remedy     "核对TPDU、报文头、终端号，再联系收单机构" "check TPDU, header and terminal id, then call the acquirer"
         cashier    "银行主机没有应答；请稍后再试" "the bank's host does not answer; try again later"
-        technician "核对收单配置的 tpdu 和 header；运行 posctl diagnose 对比" "check tpdu and header of the acquirer profile; compare with posctl diagnose"
+        technician "核对收单配置的 tpdu 和 header；运行 posctl doctor 对比" "check tpdu and header of the acquirer profile; compare with posctl doctor"
         customer   WAIT;
 }

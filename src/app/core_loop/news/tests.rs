@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::ids::{Batch, OperatorId};
 use crate::domain::prompt::Prompt;
 use crate::domain::time::WallTime;
-use crate::engine::snapshot::{Capability, DeviceView, KeysView, QueueView, TerminalView};
+use crate::engine::snapshot::{Capability, DeviceView, HostView, KeysView, QueueView, TerminalView};
 
 fn snapshot(state: TerminalState, cause: Option<Cause>) -> Snapshot {
     let device = || DeviceView {
@@ -41,6 +41,7 @@ fn snapshot(state: TerminalState, cause: Option<Cause>) -> Snapshot {
         open_reversals: 0,
         held_reversals: 0,
         queue: QueueView::default(),
+        host: HostView::default(),
     }
 }
 

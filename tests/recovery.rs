@@ -105,7 +105,7 @@ fn without_a_host_nothing_is_charged_and_the_cause_is_named() {
     let sale = till.begin(AMOUNT, "no-host");
     till.customer(&rig, PIN);
     till.wait_outcome(&sale, "cancelled");
-    assert!(rig.log().contains("cause=N05"), "{}", rig.log());
+    rig.wait_log("cause=N05");
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn refused(rig: &Rig, till: &Till, cause: &str) -> String {
     let said = till.sign_in().unwrap_err().to_string();
     assert!(said.contains(&format!("HostUnreachable: {cause}: ")), "{said}");
     assert_eq!(till.property(TERMINAL, "Terminal", "Cause").as_deref(), Some(cause));
-    assert!(rig.log().contains(&format!("cause={cause}")), "{}", rig.log());
+    rig.wait_log(&format!("cause={cause}"));
     said
 }
 
@@ -90,7 +90,10 @@ fn a_wrong_certificate_is_n09_nothing_is_sent_and_the_right_one_heals_it() {
         ("expired", "expired on 2021-01-01"),
         ("wrong-name", "not for 127.0.0.1"),
     ] {
-        rig.restart_acquirer(&tls(directory.path(), Some(flaw)));
+        // The first one is there from the start: a restart would meet the sign-in that begins by itself with the keys.
+        if flaw != "wrong-authority" {
+            rig.restart_acquirer(&tls(directory.path(), Some(flaw)));
+        }
         let said = refused(&rig, &till, "N09");
         assert!(said.contains(reason) && said.contains("its SHA-256 is "), "{flaw}: {said}");
         heard_nothing(&rig);

@@ -381,6 +381,11 @@ impl Rig {
         fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
     }
 
+    /// Until this stands in the daemon's log, which answers do not wait for.
+    pub fn wait_log(&self, text: &str) {
+        eventually(&format!("{text:?} in the log"), || self.log().contains(text).then_some(()));
+    }
+
     /// A sale by posctl, its prompts answered as a customer would: card, PIN, card away.
     pub fn sell(&self, amount: &str, key: &str) -> Sale {
         let sale = self.begin_sale(amount, key);

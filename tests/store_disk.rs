@@ -207,6 +207,16 @@ fn with_fault(fault: &str, test: &str, directory: &Path) -> Option<std::process:
     Some(output)
 }
 
+/// The child came to its end.
+fn assert_done(output: &std::process::Output) {
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("child done"),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 #[test]
 fn an_error_of_the_disk_refuses_the_commit_and_what_was_refused_does_not_come_back() {
     // The write of a page in the middle of a commit; the flush at its end.
@@ -254,12 +264,7 @@ fn a_probe_tells_the_truth_about_a_disk_that_takes_nothing() {
     let Some(output) = with_fault("fdatasync:error=EIO:when=8+", "child_on_a_dead_disk", directory.path()) else {
         return;
     };
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("child done"),
-        "{said}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_done(&output);
 }
 
 #[test]
@@ -285,12 +290,7 @@ fn a_start_on_a_failing_disk_reads_all_and_writes_nothing_on_top_of_what_is_doub
     let Some(output) = with_fault("fdatasync:error=EIO:when=1..2", "child_that_starts_on_it", cut.path()) else {
         return;
     };
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("child done"),
-        "{said}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_done(&output);
 }
 
 #[test]

@@ -41,15 +41,16 @@ pub(super) async fn run(gate: &Gate, connection: &Connection, visit: &Visit) -> 
 async fn tell(gate: &Gate, connection: &Connection, visit: &Visit, finding: &Finding) {
     let signal = Message::signal(names::ROOT, names::MANAGER_INTERFACE, "DiagnosisStep");
     let signal = signal.destination(visit.caller.connection.as_str());
-    if let Ok(message) = signal.build(&(row(gate, finding, None),)) {
+    if let Ok(message) = signal.build(&(row(&view::parts(&gate.snapshot()), finding, None),)) {
         // A caller who has gone hears nothing; the diagnosis ends by itself.
         let _ = connection.send(&message).await;
     }
 }
 
 fn rows(gate: &Gate, verdict: &Verdict) -> Vec<Row> {
+    let parts = view::parts(&gate.snapshot());
     let blamed = |finding: &Finding| verdict.cause.filter(|_| verdict.step == Some(finding.step));
-    let mut rows: Vec<Row> = verdict.findings.iter().map(|finding| row(gate, finding, blamed(finding))).collect();
+    let mut rows: Vec<Row> = verdict.findings.iter().map(|finding| row(&parts, finding, blamed(finding))).collect();
     let mut last = Row::from([
         ("component", Variant::from("verdict")),
         ("state", Variant::from(if verdict.cause.is_some() { "fault" } else { "well" })),
@@ -65,7 +66,7 @@ fn rows(gate: &Gate, verdict: &Verdict) -> Vec<Row> {
     rows
 }
 
-fn row(gate: &Gate, finding: &Finding, blamed: Option<Cause>) -> Row {
+fn row(parts: &[view::Part], finding: &Finding, blamed: Option<Cause>) -> Row {
     let word = finding.found.as_str();
     let cause = match finding.found {
         Found::Failed(Fault::Known(cause)) => Some(cause),
@@ -78,12 +79,12 @@ fn row(gate: &Gate, finding: &Finding, blamed: Option<Cause>) -> Row {
     ]);
     put_text(&mut row, "cause", cause);
     put_text(&mut row, "evidence", Some(&finding.evidence));
-    let part = view::parts(&gate.snapshot()).into_iter().find(|part| part.name == finding.step.as_str());
+    let part = parts.iter().find(|part| part.name == finding.step.as_str());
     let state = match (finding.step, finding.found) {
         (Step::Host, Found::Worked) => "answered",
         (Step::Host, Found::Failed(_) | Found::TimedOut) => "failed",
         (Step::Host, Found::NotRun | Found::NotNeeded) => "not-tried",
-        _ => part.as_ref().map_or(word, |part| part.state),
+        _ => part.map_or(word, |part| part.state),
     };
     row.insert("state", Variant::from(state));
     if cause.is_none() {

@@ -254,20 +254,18 @@ fn portal(shop: &mut Shop) {
     shop.net().inside("router", "nft", &[rules]).unwrap();
 }
 
+fn cable_out(shop: &mut Shop) {
+    ip(shop, "router", "link set lan0 down");
+}
+
+fn cable_in(shop: &mut Shop) {
+    ip(shop, "router", "link set lan0 up");
+}
+
 fn of_the_network() -> Vec<Fault> {
     let all = [
-        fault(
-            "cable pulled at the router",
-            "N01",
-            |s| ip(s, "router", "link set lan0 down"),
-            |s| ip(s, "router", "link set lan0 up"),
-        ),
-        from_start(fault(
-            "cable pulled before the start",
-            "N01",
-            |s| ip(s, "router", "link set lan0 down"),
-            |s| ip(s, "router", "link set lan0 up"),
-        )),
+        fault("cable pulled at the router", "N01", cable_out, cable_in),
+        from_start(fault("cable pulled before the start", "N01", cable_out, cable_in)),
         fault(
             "interface switched off",
             "N01",

@@ -4,21 +4,20 @@
 //! own connection is the best probe of TCP and TLS, and some hosts take one connection only, so a second one is opened only
 //! when the core's attempt has not told enough.
 
-use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{Doctor, known, milliseconds};
+use super::{Doctor, known};
 use crate::bus::Request;
 use crate::domain::cause::Cause;
 use crate::domain::diagnosis::{Fault, Finding, Found, Step};
 use crate::domain::host::HostFailure;
 use crate::domain::link::Trust;
 use crate::domain::time::Instant;
-use crate::driver::probe::{self, Local};
+use crate::driver::probe::{self, Local, milliseconds};
 use crate::engine::command::{Command, RefusalKind, Reply};
 use crate::engine::snapshot::HostView;
 
@@ -115,9 +114,9 @@ impl Doctor {
         if echo.is_none() && (before.failure.is_none() || dead_end(local)) {
             echo = timeout(GRACE, &mut waiting).await.ok();
         }
-        if let Some(Echo::Answered(_)) = echo {
+        if let Some(answered @ Echo::Answered(_)) = &echo {
             sheet.skip(&FAR, Found::NotNeeded, "the host answers");
-            sheet.put(host_finding(echo.as_ref(), &before, start));
+            sheet.put(host_finding(answered, &before, start));
             return;
         }
         if dead_end(local) {
@@ -128,14 +127,14 @@ impl Doctor {
         }
         let probes = self.contrast(local);
         let (contrast, echo) = match echo {
-            Some(done) => (probes.await, Some(done)),
+            Some(done) => (probes.await, done),
             None => {
                 let rest = ECHO.saturating_sub(Duration::from_millis(milliseconds(start)));
-                together(probes, timeout(rest, waiting)).await
+                let (contrast, echo) = tokio::join!(probes, timeout(rest, waiting));
+                (contrast, echo.unwrap_or(Echo::Late))
             }
         };
         contrast.into_iter().for_each(|finding| sheet.put(finding));
-        let echo = echo.unwrap_or(Echo::Late);
         self.host_side(&echo, &before, start, sheet).await;
         sheet.skip(&FAR, Found::NotRun, "not reached");
     }
@@ -167,7 +166,7 @@ impl Doctor {
                         sheet.put(finding.took(milliseconds(start).saturating_sub(at)));
                     }
                 }
-                sheet.put(host_finding(Some(echo), before, start));
+                sheet.put(host_finding(echo, before, start));
             }
         }
         if plain {
@@ -242,12 +241,6 @@ fn dead_end(local: &Local) -> bool {
     cut || local.address.found.failed()
 }
 
-/// Both to their end.
-async fn together<A, B, E>(a: impl Future<Output = A>, b: impl Future<Output = Result<B, E>>) -> (A, Option<B>) {
-    let (a, b) = tokio::join!(a, b);
-    (a, b.ok())
-}
-
 /// A failure that lies before the host, at its step.
 fn line_finding(failure: &HostFailure) -> Option<Finding> {
     let refused = failure.evidence.contains("refused") || failure.evidence.contains("reset");
@@ -264,12 +257,12 @@ fn line_finding(failure: &HostFailure) -> Option<Finding> {
 }
 
 /// What the echo says of the host.
-fn host_finding(echo: Option<&Echo>, before: &HostView, start: Instant) -> Finding {
+fn host_finding(echo: &Echo, before: &HostView, start: Instant) -> Finding {
     let silent = || if before.answers == 0 { Fault::NoByte } else { Fault::Overdue };
     let host = |found, seen: &str| Finding::new(Step::Host, found, seen).took(milliseconds(start));
     match echo {
-        Some(Echo::Answered(took)) => host(Found::Worked, "the echo test came back").took(*took),
-        Some(Echo::Failed(failure)) => {
+        Echo::Answered(took) => host(Found::Worked, "the echo test came back").took(*took),
+        Echo::Failed(failure) => {
             let fault = match failure.cause {
                 Cause::N10 => Fault::NoByte,
                 Cause::B06 => Fault::Overdue,
@@ -277,8 +270,8 @@ fn host_finding(echo: Option<&Echo>, before: &HostView, start: Instant) -> Findi
             };
             host(Found::Failed(fault), &failure.evidence)
         }
-        Some(Echo::NotRun(why)) => host(Found::NotRun, why),
-        Some(Echo::Late) | None => {
+        Echo::NotRun(why) => host(Found::NotRun, why),
+        Echo::Late => {
             let seen = format!("the echo test has not come back within {} s", ECHO.as_secs());
             host(Found::Failed(silent()), &seen)
         }

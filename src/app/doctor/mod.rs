@@ -23,6 +23,7 @@ use crate::domain::link::Endpoint;
 use crate::domain::outcome::TerminalState;
 use crate::domain::time::Instant;
 use crate::driver::clock;
+use crate::driver::probe;
 use crate::driver::tcp::Acquirer;
 use crate::engine::command::{Command, Refinement};
 use crate::engine::snapshot::Snapshot;
@@ -111,13 +112,8 @@ impl Doctor {
     async fn examine(&self, known: Option<Cause>, tell: &(dyn Fn(&Finding) + Sync)) -> Verdict {
         let start = clock::now().mono;
         let findings = self.findings(known, start, tell).await;
-        judge(findings, milliseconds(start))
+        judge(findings, probe::milliseconds(start))
     }
-}
-
-/// Milliseconds since then.
-fn milliseconds(start: Instant) -> u64 {
-    u64::try_from(clock::now().mono.since(start).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A cause of the line that a diagnosis could know better.

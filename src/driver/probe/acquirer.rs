@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Boxed, all};
+use futures_util::future::join_all;
+
+use super::Boxed;
 use crate::domain::diagnosis::{Fault, Finding, Found, Step};
 use crate::domain::link::{ConnectFailure, ConnectFailureKind, Trust};
 use crate::driver::tcp::{self, Acquirer};
@@ -12,7 +14,7 @@ pub async fn acquirer(to: &Acquirer, within: Duration) -> [Finding; 2] {
     let attempt = |index: usize| -> Boxed<'_, Result<(), ConnectFailure>> {
         Box::pin(async move { tcp::attempt(to, index, within).await })
     };
-    let results = all((0..to.endpoints.len()).map(attempt).collect()).await;
+    let results = join_all((0..to.endpoints.len()).map(attempt)).await;
     sum(to, &results)
 }
 

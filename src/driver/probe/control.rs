@@ -7,12 +7,13 @@
 use std::io;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::names::{Resolved, resolve};
-use super::{Boxed, all, literal};
+use super::{Boxed, literal};
 use crate::domain::diagnosis::{Fault, Finding, Found, Step};
 use crate::domain::link::Endpoint;
 
@@ -45,7 +46,7 @@ enum Answer {
 
 /// Tries all control hosts at once.
 pub async fn control(hosts: &[Endpoint], within: Duration) -> Contrast {
-    let answers = all(hosts.iter().map(|host| ask(host, within)).collect()).await;
+    let answers = join_all(hosts.iter().map(|host| ask(host, within))).await;
     let both: Vec<(&Endpoint, Answer)> = hosts.iter().zip(answers).collect();
     let page = both.iter().find_map(|(host, answer)| match answer {
         Answer::Page(seen) => Some(format!("{host}: {seen}")),

@@ -8,13 +8,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket as StdUdpSocket};
 use std::time::Duration;
 
+use futures_util::future::select_ok;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
+use super::Boxed;
 use super::local::Router;
 use super::netlink::{self, Neighbour};
-use super::{Boxed, first};
 use crate::domain::diagnosis::{Fault, Finding, Found, Step};
 
 /// Ports that home routers serve.
@@ -24,17 +25,17 @@ const NOBODY: u16 = 9;
 
 /// Asks the router for any answer.
 pub async fn gateway(router: Router, within: Duration) -> Finding {
-    let mut ways: Vec<Boxed<'_, Option<String>>> = Vec::new();
+    let mut ways: Vec<Boxed<'_, Result<String, ()>>> = Vec::new();
     for port in PORTS {
-        ways.push(Box::pin(async move { tcp(at(router, port)).await }));
+        ways.push(Box::pin(async move { tcp(at(router, port)).await.ok_or(()) }));
     }
-    ways.push(Box::pin(async move { datagram(at(router, NOBODY)).await }));
-    ways.push(Box::pin(async move { echo(router).await }));
-    let answered = timeout(within, first(ways)).await.ok().flatten();
+    ways.push(Box::pin(async move { datagram(at(router, NOBODY)).await.ok_or(()) }));
+    ways.push(Box::pin(async move { echo(router).await.ok_or(()) }));
+    let answered = timeout(within, select_ok(ways)).await;
     let ip = router.ip;
     match answered {
-        Some(how) => Finding::new(Step::Gateway, Found::Worked, format!("router {ip} {how}")),
-        None => {
+        Ok(Ok((how, _))) => Finding::new(Step::Gateway, Found::Worked, format!("router {ip} {how}")),
+        Ok(Err(())) | Err(_) => {
             let seen = match netlink::neighbour(router.index, ip) {
                 Ok(Some(Neighbour::Silent)) => format!("router {ip} does not even answer on the link"),
                 Ok(Some(Neighbour::Known)) => format!("router {ip} is on the link, and answers nothing"),

@@ -3,10 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-use super::{Boxed, all, literal};
+use super::{Boxed, literal};
 use crate::domain::diagnosis::{Fault, Finding, Found, Step};
 use crate::domain::link::Endpoint;
 
@@ -32,7 +33,7 @@ pub async fn names(acquirer: &[Endpoint], control: &[Endpoint], within: Duration
         let endpoint = endpoint.clone();
         Box::pin(async move { resolve(&endpoint, within).await })
     };
-    let answers = all(own.iter().chain(&others).map(ask).collect()).await;
+    let answers = join_all(own.iter().chain(&others).map(ask)).await;
     let (ours, theirs) = answers.split_at(own.len().min(answers.len()));
     let list = own.iter().map(|e| e.host.as_str()).collect::<Vec<_>>().join(", ");
     let finding = |found, evidence: String| Finding::new(Step::Names, found, evidence);

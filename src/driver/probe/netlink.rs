@@ -97,13 +97,13 @@ pub struct Picture {
 pub fn look() -> io::Result<Picture> {
     let mut socket = Socket::open()?;
     let mut picture = Picture::default();
-    for (_, body) in socket.ask(NEW_LINK, DUMP, &[0; 16])? {
+    for body in socket.ask(NEW_LINK, DUMP, &[0; 16])? {
         picture.interfaces.extend(interface(&body));
     }
-    for (_, body) in socket.ask(NEW_ADDRESS, DUMP, &[0; 8])? {
+    for body in socket.ask(NEW_ADDRESS, DUMP, &[0; 8])? {
         picture.addresses.extend(address(&body));
     }
-    for (_, body) in socket.ask(NEW_ROUTE, DUMP, &[ANY; 12])? {
+    for body in socket.ask(NEW_ROUTE, DUMP, &[ANY; 12])? {
         picture.defaults.extend(route(&body).filter(|(default, _)| *default).map(|(_, route)| route));
     }
     picture.defaults.sort_by_key(|route| route.priority);
@@ -117,7 +117,7 @@ pub fn route_to(ip: IpAddr) -> io::Result<Option<Route>> {
     let mut body = vec![family, length, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     attribute(&mut body, 1, &bytes);
     match Socket::open()?.ask(NEW_ROUTE, 0, &body) {
-        Ok(found) => Ok(found.iter().find_map(|(_, body)| route(body)).map(|(_, route)| route)),
+        Ok(found) => Ok(found.iter().find_map(|body| route(body)).map(|(_, route)| route)),
         Err(error) if is_no_route(&error) => Ok(None),
         Err(error) => Err(error),
     }
@@ -131,7 +131,7 @@ fn is_no_route(error: &io::Error) -> bool {
 /// What is known of a neighbour; `None` if nobody has asked for it yet.
 pub fn neighbour(index: u32, ip: IpAddr) -> io::Result<Option<Neighbour>> {
     let found = Socket::open()?.ask(NEW_NEIGHBOUR, DUMP, &[0; 12])?;
-    Ok(found.iter().find_map(|(_, body)| neighbour_at(body, index, ip)))
+    Ok(found.iter().find_map(|body| neighbour_at(body, index, ip)))
 }
 
 struct Socket {
@@ -147,8 +147,8 @@ impl Socket {
         Ok(Self { fd, sequence: 0 })
     }
 
-    /// Asks, and gives type and body of every message of the answer.
-    fn ask(&mut self, wanted: u16, flags: u16, body: &[u8]) -> io::Result<Vec<(u16, Vec<u8>)>> {
+    /// Asks, and gives the body of every message of the answer.
+    fn ask(&mut self, wanted: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
         self.sequence += 1;
         let length = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX);
         let mut request = Vec::with_capacity(HEADER + body.len());
@@ -173,7 +173,7 @@ impl Socket {
 }
 
 /// Cuts a datagram into its messages; whether the last one has come.
-fn take(mut bytes: &[u8], wanted: u16, sequence: u32, into: &mut Vec<(u16, Vec<u8>)>) -> io::Result<bool> {
+fn take(mut bytes: &[u8], wanted: u16, sequence: u32, into: &mut Vec<Vec<u8>>) -> io::Result<bool> {
     while let Some(length) = u32_at(bytes, 0).and_then(|n| usize::try_from(n).ok()) {
         let Some(message) = bytes.get(..length).filter(|_| length >= HEADER) else { break };
         let kind = u16_at(message, 4).unwrap_or_default();
@@ -185,7 +185,7 @@ fn take(mut bytes: &[u8], wanted: u16, sequence: u32, into: &mut Vec<(u16, Vec<u
                 let code = u32_at(body, 0).map_or(0, |n| i32::from_ne_bytes(n.to_ne_bytes()));
                 return if code == 0 { Ok(true) } else { Err(io::Error::from_raw_os_error(-code)) };
             }
-            kind if ours && kind == wanted => into.push((kind, body.to_vec())),
+            kind if ours && kind == wanted => into.push(body.to_vec()),
             _ => {}
         }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();

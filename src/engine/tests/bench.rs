@@ -797,3 +797,26 @@ impl Bench {
         self.reply_to(id).expect("a reply").clone()
     }
 }
+
+/// Different cards, for limits that count by card.
+pub const PANS: [&str; 4] =
+    ["6200000000000000018", "6200000000000000026", "6200000000000000034", "6200000000000000042"];
+
+/// So many payments accepted offline; the first is being connected for.
+pub fn queued(settings: Settings, count: usize) -> (Bench, Vec<TransactionId>) {
+    let mut bench = Bench::ready_with(settings);
+    let mut ids = Vec::new();
+    for (number, pan) in PANS.iter().enumerate().take(count) {
+        // The line is taken by the first one's upload; it fails, so that all are there together.
+        ids.push(bench.accepted_offline(&format!("k{number}"), 1000, pan));
+        if bench.wire == Wire::Reaching {
+            bench.reach_fails();
+        }
+    }
+    (bench, ids)
+}
+
+/// Where a payment stands in the queue.
+pub fn forwarding(bench: &Bench, id: TransactionId) -> Forwarding {
+    bench.disk.payments[&id].0.forwarding.unwrap()
+}

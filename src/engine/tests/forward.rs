@@ -13,26 +13,6 @@ use crate::engine::event::Event;
 use crate::engine::settings::Settings;
 use crate::engine::signal::Signal;
 
-const PANS: [&str; 4] = ["6200000000000000018", "6200000000000000026", "6200000000000000034", "6200000000000000042"];
-
-/// So many payments accepted offline; the first is being connected for.
-fn queued(count: usize) -> (Bench, Vec<TransactionId>) {
-    let mut bench = Bench::ready_with(offline_settings());
-    let mut ids = Vec::new();
-    for (number, pan) in PANS.iter().enumerate().take(count) {
-        // The line is taken by the first one's upload; it fails, so that all are there together.
-        ids.push(bench.accepted_offline(&format!("k{number}"), 1000, pan));
-        if bench.wire == Wire::Reaching {
-            bench.reach_fails();
-        }
-    }
-    (bench, ids)
-}
-
-fn forwarding(bench: &Bench, id: TransactionId) -> Forwarding {
-    bench.disk.payments[&id].0.forwarding.unwrap()
-}
-
 /// Lets time pass until the forwarder wants the line.
 fn until_reaching(bench: &mut Bench) {
     for _ in 0..1000 {
@@ -58,7 +38,7 @@ fn uploads(bench: &mut Bench) -> Vec<(TransactionId, bool)> {
 
 #[test]
 fn they_go_oldest_first_and_their_card_data_are_wiped() {
-    let (mut bench, ids) = queued(3);
+    let (mut bench, ids) = queued(offline_settings(), 3);
     for id in &ids {
         until_reaching(&mut bench);
         bench.reach();
@@ -75,7 +55,7 @@ fn they_go_oldest_first_and_their_card_data_are_wiped() {
 
 #[test]
 fn no_answer_means_the_same_again_with_the_same_trace() {
-    let (mut bench, ids) = queued(2);
+    let (mut bench, ids) = queued(offline_settings(), 2);
     until_reaching(&mut bench);
     bench.reach();
     bench.take_asked();
@@ -90,7 +70,7 @@ fn no_answer_means_the_same_again_with_the_same_trace() {
 
 #[test]
 fn after_a_restart_in_flight_means_repeat() {
-    let (mut bench, ids) = queued(1);
+    let (mut bench, ids) = queued(offline_settings(), 1);
     until_reaching(&mut bench);
     bench.die_before_act(Event::HostReached);
     bench.devices_up();
@@ -105,7 +85,7 @@ fn after_a_restart_in_flight_means_repeat() {
 
 #[test]
 fn one_that_is_refused_is_held_and_blocks_nobody() {
-    let (mut bench, ids) = queued(2);
+    let (mut bench, ids) = queued(offline_settings(), 2);
     until_reaching(&mut bench);
     bench.reach();
     bench.answer_upload("51");
@@ -122,7 +102,7 @@ fn one_that_is_refused_is_held_and_blocks_nobody() {
 
 #[test]
 fn one_that_is_refused_for_the_moment_lets_the_next_go_and_is_held_in_the_end() {
-    let (mut bench, ids) = queued(2);
+    let (mut bench, ids) = queued(offline_settings(), 2);
     until_reaching(&mut bench);
     bench.reach();
     bench.answer_upload("91");
@@ -142,7 +122,7 @@ fn one_that_is_refused_for_the_moment_lets_the_next_go_and_is_held_in_the_end() 
 
 #[test]
 fn reversals_leave_first() {
-    let (mut bench, _) = queued(1);
+    let (mut bench, _) = queued(offline_settings(), 1);
     bench.event(Event::HostFailed(failure(Cause::N05, false)));
     let sale = bench.presenting("s");
     bench.event(Event::CardRead(card(false)));
@@ -160,7 +140,7 @@ fn reversals_leave_first() {
 
 #[test]
 fn a_sale_starts_while_one_is_being_forwarded_and_does_not_wait_long_for_it() {
-    let (mut bench, ids) = queued(1);
+    let (mut bench, ids) = queued(offline_settings(), 1);
     until_reaching(&mut bench);
     bench.reach();
     let sale = bench.create(1000, "s", 500);
@@ -180,7 +160,7 @@ fn a_sale_starts_while_one_is_being_forwarded_and_does_not_wait_long_for_it() {
 
 #[test]
 fn uploads_go_on_while_the_customer_looks_for_a_card_but_not_under_a_pin() {
-    let (mut bench, ids) = queued(3);
+    let (mut bench, ids) = queued(offline_settings(), 3);
     bench.event(Event::HostFailed(failure(Cause::N05, false)));
     let sale = bench.presenting("s");
     until_reaching(&mut bench);
@@ -202,7 +182,7 @@ fn uploads_go_on_while_the_customer_looks_for_a_card_but_not_under_a_pin() {
 
 #[test]
 fn an_answer_with_a_wrong_mac_is_not_believed() {
-    let (mut bench, ids) = queued(1);
+    let (mut bench, ids) = queued(offline_settings(), 1);
     until_reaching(&mut bench);
     bench.reach();
     bench.reply(HostAnswer::OfflineSale(sale_parts("00", MacCheck::Bad, ProcessingRequest::None)));
@@ -235,7 +215,7 @@ fn decide(bench: &mut Bench, id: TransactionId, decision: Resolution) -> Result<
 
 #[test]
 fn a_supervisor_holds_sends_again_or_gives_up_on_record() {
-    let (mut bench, ids) = queued(2);
+    let (mut bench, ids) = queued(offline_settings(), 2);
     assert_eq!(decide(&mut bench, ids[0], Resolution::Abandon).unwrap_err().kind, RefusalKind::NotAuthorized);
     bench.staffed();
     let code = bench.view(ids[0]).code.unwrap();
@@ -263,7 +243,7 @@ fn a_supervisor_holds_sends_again_or_gives_up_on_record() {
 
 #[test]
 fn sign_out_is_refused_while_anything_is_unsent() {
-    let (mut bench, ids) = queued(1);
+    let (mut bench, ids) = queued(offline_settings(), 1);
     bench.staffed();
     assert_eq!(bench.refused(Command::SignOut), RefusalKind::WrongState);
     let code = bench.view(ids[0]).code.unwrap();
@@ -277,7 +257,7 @@ fn sign_out_is_refused_while_anything_is_unsent() {
 
 #[test]
 fn drain_does_not_wait_for_the_back_off_and_signs_in_first() {
-    let (mut bench, _) = queued(2);
+    let (mut bench, _) = queued(offline_settings(), 2);
     assert_eq!(bench.wire, Wire::Idle, "backing off");
     assert_eq!(bench.ask(Command::Drain).unwrap(), Reply::Draining { waiting: 2 });
     assert_eq!(bench.wire, Wire::Reaching);

@@ -16,8 +16,6 @@ use crate::engine::settings::Settings;
 
 use OfflineMode::{OfflineOnly, OnlineOnly, PreferOnline};
 
-const PANS: [&str; 4] = ["6200000000000000018", "6200000000000000026", "6200000000000000034", "6200000000000000042"];
-
 fn bench() -> Bench {
     Bench::ready_with(offline_settings())
 }

@@ -14,24 +14,6 @@ use crate::engine::event::Event;
 use crate::engine::settings::Settings;
 use crate::engine::sign_in::State;
 
-const PANS: [&str; 3] = ["6200000000000000018", "6200000000000000026", "6200000000000000034"];
-
-fn queued(settings: Settings, count: usize) -> (Bench, Vec<TransactionId>) {
-    let mut bench = Bench::ready_with(settings);
-    let mut ids = Vec::new();
-    for (number, pan) in PANS.iter().enumerate().take(count) {
-        ids.push(bench.accepted_offline(&format!("k{number}"), 1000, pan));
-        if bench.wire == Wire::Reaching {
-            bench.reach_fails();
-        }
-    }
-    (bench, ids)
-}
-
-fn forwarding(bench: &Bench, id: TransactionId) -> Forwarding {
-    bench.disk.payments[&id].0.forwarding.unwrap()
-}
-
 /// Lets time pass until an upload leaves, signing in where that comes first.
 fn next_upload(bench: &mut Bench) -> TransactionId {
     for _ in 0..1000 {

@@ -6,6 +6,7 @@ pub mod amount;
 pub mod card;
 pub mod cause;
 pub mod device;
+pub mod heal;
 pub mod host;
 pub mod ids;
 pub mod link;

@@ -15,6 +15,7 @@ mod devices;
 pub mod event;
 mod finish;
 pub mod forward;
+pub mod heal;
 pub mod jitter;
 mod keys;
 pub mod line;

@@ -269,6 +269,7 @@ fn settings(config: &Config) -> Settings {
             retries: profile.offline.retries,
             hold_after: profile.offline.hold_after,
         },
+        safe_mode: None,
         boot: clock::boot(),
     }
 }

@@ -17,6 +17,7 @@ use crate::engine::forward::Forwarder;
 use crate::engine::jitter::Jitter;
 use crate::engine::keys::Deferred;
 use crate::engine::line::{Errands, Line, Purpose};
+use crate::engine::link::Flapping;
 use crate::engine::operator::Operators;
 use crate::engine::record::{Record, Recovered};
 use crate::engine::reversal::Reversals;
@@ -44,6 +45,7 @@ pub struct Engine {
     pub(super) batch: Batch,
     pub(super) sign_in: SignIn,
     pub(super) line: Line,
+    pub(super) flapping: Flapping,
     pub(super) errands: Errands,
     pub(super) sale: Option<Sale>,
     pub(super) scripts: Scripts,
@@ -76,6 +78,7 @@ impl Engine {
             batch: stored.batch,
             sign_in: SignIn::new(stored.signed_in_at),
             line: Line::Idle,
+            flapping: Flapping::default(),
             errands: Errands::default(),
             sale: None,
             scripts: Scripts::recovered(stored.scripts, now.mono),
@@ -173,6 +176,7 @@ impl Engine {
             }
             Event::OfflineJudged(verdict) => self.offline_judged(verdict),
             Event::QueueHeadLoaded { head, totals } => self.queue_head_loaded(head, totals),
+            Event::LinkReturned => self.link_returned(),
             Event::ClockSynchronised => self.clock_synchronised(),
             Event::StorageChanged { fault } => self.storage_changed(fault),
         }

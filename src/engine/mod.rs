@@ -19,6 +19,7 @@ pub mod heal;
 pub mod jitter;
 mod keys;
 pub mod line;
+mod link;
 pub mod machine;
 mod objects;
 pub mod offline;

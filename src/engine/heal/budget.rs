@@ -55,8 +55,8 @@ impl Budgets {
     }
 
     pub(super) fn spend(&mut self, now: Now, part: Part, rung: Rung) {
-        self.0.retain(|u| u.within(now, DAY));
-        // The mildest rung has the largest budget, so this bounds the list.
+        // The mild ones come by the hundred on a bad day: their hour is enough to remember.
+        self.0.retain(|u| u.within(now, if u.rung <= Rung::Reopen { HOUR } else { DAY }));
         self.0.push(Use { part, rung, mono: Some(now.mono), wall: now.wall });
     }
 }

@@ -36,8 +36,8 @@ const fn step(rung: Rung, after: u64, wait: u64, count: u16, hour: u16, day: u16
 /// catch a machine that runs wild.
 pub const LADDER: [Step; 7] = [
     //   rung                   after wait  count hour  day
-    step(Rung::SoftReset, 0, 1, u16::MAX, 600, 10_000),
-    step(Rung::Reopen, 0, 3, u16::MAX, 240, 4_000),
+    step(Rung::SoftReset, 0, 1, u16::MAX, 600, 14_400),
+    step(Rung::Reopen, 0, 3, u16::MAX, 240, 5_760),
     step(Rung::ResetLine, 0, 1, u16::MAX, 12, 60),
     step(Rung::PowerCycle, 0, 10, u16::MAX, 6, 24),
     step(Rung::RestartComponent, 60, 30, 2, 4, 12),

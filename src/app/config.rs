@@ -7,6 +7,7 @@
 //! one of these files says `base = "OTHER"`, the files of OTHER go below all of them.
 
 mod devices;
+mod heal;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::host::profile::{Profile, Source};
 use crate::host::settings::{At, Complaint, Complaints, Place, Section, parse};
 
 pub use devices::{KeypadConfig, ReaderConfig};
+pub use heal::HealConfig;
 
 /// Where the configuration is unless told otherwise.
 pub const DEFAULT_PATH: &str = "/etc/smartposd/smartposd.toml";
@@ -52,6 +54,8 @@ pub struct Config {
     pub reader: ReaderConfig,
     /// The keypad.
     pub keypad: KeypadConfig,
+    /// What the daemon may do to mend itself.
+    pub heal: HealConfig,
     /// Whether payments need an operator signed in.
     pub operator_required: bool,
     /// Whether the customer confirms the amount on the keypad, unless the app says otherwise.
@@ -153,6 +157,7 @@ fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Ve
     let journal = root.choice("journal", &journals).map_or(Journal::Auto, |at| at.value);
     let reader = devices::reader(root.section("reader"));
     let keypad = devices::keypad(root.section("keypad"));
+    let heal = heal::heal(root.section("heal"));
     root.finish();
     let (Some(name), Some(dirs)) = (profile_name, dirs) else { return Ok(None) };
     let Some(sources) = gather(&name, &dirs, complaints) else { return Ok(None) };
@@ -169,6 +174,7 @@ fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Ve
         state_dir,
         reader,
         keypad,
+        heal,
         operator_required,
         confirm_amount,
         language: language.map_or(Language::Zh, |at| at.value),

@@ -7,5 +7,8 @@ pub mod journal;
 pub mod password;
 pub mod posctl;
 pub mod restore;
+pub mod safe_mode;
 pub mod service;
+pub mod starts;
+mod supervisor;
 pub mod watchdog;

@@ -335,6 +335,8 @@ impl Engine {
             | Command::VerifyJournal
             | Command::ExportJournal { .. }
             | Command::Backup { .. }
+            | Command::HealLog { .. }
+            | Command::LeaveSafeMode
             | Command::LoadKeyComponent { .. }
             | Command::LoadKeyComponentAtKeypad { .. }
             | Command::AbandonKeyLoad => {

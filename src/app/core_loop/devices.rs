@@ -2,6 +2,7 @@
 
 use super::Core;
 use crate::domain::cause::Cause;
+use crate::domain::heal::Rung;
 use crate::domain::ids::OperatorId;
 use crate::domain::time::Now;
 use crate::driver::evdev::KeypadDeviceEvent;
@@ -114,7 +115,11 @@ impl Core {
         match output {
             ReaderOutput::Write(bytes) => self.hand_to_reader(SerialCommand::Write(bytes)),
             ReaderOutput::SetBaud(rate) => self.hand_to_reader(SerialCommand::SetBaud(rate)),
-            ReaderOutput::Reopen => self.hand_to_reader(SerialCommand::Reopen),
+            ReaderOutput::Reopen => {
+                if self.may_take(now, Rung::Reopen) {
+                    self.hand_to_reader(SerialCommand::Reopen);
+                }
+            }
             ReaderOutput::StateChanged(state, cause) => {
                 let cause_word = cause.map(Cause::as_str);
                 tracing::info!(
@@ -129,8 +134,16 @@ impl Core {
                 tracing::info!(POS_COMPONENT = "reader", "card reader {model}, firmware {firmware}");
                 self.tell_engine(now, Event::DeviceIdentified { device: Device::Reader, model, firmware });
             }
-            ReaderOutput::PulseReset => self.pulse_reset(),
-            ReaderOutput::PowerCycle => self.switch_power(),
+            ReaderOutput::PulseReset => {
+                if self.may_take(now, Rung::ResetLine) {
+                    self.pulse_reset();
+                }
+            }
+            ReaderOutput::PowerCycle => {
+                if self.may_take(now, Rung::PowerCycle) {
+                    self.switch_power();
+                }
+            }
             ReaderOutput::PresentAgain(failure) => {
                 tracing::info!(
                     POS_COMPONENT = "reader",

@@ -27,6 +27,17 @@ impl Core {
         }
     }
 
+    /// What the thread of the strong measures says; when it has ended, reopening is the strongest measure left.
+    pub(super) fn repair_said(&mut self, event: Option<RepairEvent>) {
+        match event {
+            Some(event) => self.repaired(event),
+            None => {
+                tracing::error!(POS_COMPONENT = "repair", "the thread for reset line and power has ended");
+                self.wires.repair = None;
+            }
+        }
+    }
+
     /// A line in the journal; whether it helped, the chip itself says.
     pub(super) fn repaired(&mut self, event: RepairEvent) {
         match event {

@@ -159,9 +159,9 @@ impl Healer {
         }
     }
 
-    /// Whether a fault is under way.
-    pub fn is_at_work(&self) -> bool {
-        self.parts.iter().any(|p| p.fault.is_some())
+    /// The faults under way.
+    pub fn open_faults(&self) -> impl Iterator<Item = &Fault> {
+        self.parts.iter().filter_map(|p| p.fault.as_ref()).map(|open| &open.fault)
     }
 
     /// Takes in how all parts are now.

@@ -73,6 +73,8 @@ pub struct Setup {
     pub keypad: Vec<String>,
     /// More lines for smartposd.toml, before its tables.
     pub config: String,
+    /// Lines for its table `[heal]`; `None` turns safe mode off: a rig kills its daemon more often than it dies by itself.
+    pub heal_config: Option<String>,
     /// More of the daemon's environment.
     pub environment: Vec<(&'static str, String)>,
     /// More lines for its table `[reader]`.
@@ -167,13 +169,14 @@ impl Rig {
         let config = format!(
             "terminal_id = \"99000001\"\nmerchant_id = \"999000000000001\"\nprofile = \"rig\"\n\
              profile_dirs = [{shipped:?}, {own:?}]\nstate_dir = {:?}\nlanguage = \"en\"\n{}\n\
-             [reader]\npath = {:?}\n{}\n[keypad]\npath = {:?}\n{}\n",
+             [reader]\npath = {:?}\n{}\n[keypad]\npath = {:?}\n{}\n[heal]\n{}\n",
             self.path("state"),
             self.setup.config,
             self.path("ttyReader"),
             self.setup.reader_config,
             self.path("event0"),
             self.setup.keypad_config,
+            self.setup.heal_config.as_deref().unwrap_or("safe_mode_after = 0"),
         );
         fs::write(self.path("smartposd.toml"), config).unwrap();
         // The path has to exist as a file, so that the daemon finds something to open.

@@ -10,6 +10,7 @@ mod csv;
 mod diagnose;
 pub(super) mod error;
 mod guard;
+mod heal;
 mod journal;
 mod money;
 mod output;
@@ -148,6 +149,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
                 voice.pick("读卡器正在断电重启", "the card reader is being switched off and on").to_owned()
             });
         }
+        Command::Heal(command) => heal::obey(&client, *command, voice).await?,
         Command::Diagnose => diagnose::run(&client, voice).await?,
         Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }

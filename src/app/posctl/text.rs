@@ -119,6 +119,7 @@ pub fn component(word: &str, language: Language) -> &str {
         "keypad" => ("键盘", "keypad"),
         "keys" => ("密钥", "keys"),
         "queue" => ("未上送", "unsent"),
+        "storage" => ("存储", "storage"),
         "host" => ("收单主机", "acquirer's host"),
         "manager" => ("总体", "daemon"),
         _ => (word, word),

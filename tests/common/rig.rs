@@ -239,6 +239,30 @@ impl Rig {
         self.kill_daemon();
     }
 
+    /// Waits until the daemon has ended by itself; its exit code.
+    pub fn wait_daemon(&mut self) -> Option<i32> {
+        let daemon = &mut self.daemon.as_mut().unwrap().0;
+        let ended = eventually("the daemon to end", || daemon.try_wait().unwrap());
+        self.kill_daemon();
+        ended.code()
+    }
+
+    /// Waits until the daemon has said nothing to the service manager for so long; the time since `start`.
+    pub fn silent_for(&self, span: Duration, start: Instant) -> Duration {
+        self.notify.set_read_timeout(Some(span)).unwrap();
+        while self.notify.recv(&mut [0u8; 512]).is_ok() {}
+        self.notify.set_read_timeout(Some(PATIENCE)).unwrap();
+        start.elapsed()
+    }
+
+    /// The bus ends and comes back at the same address.
+    pub fn restart_bus(&mut self) {
+        let _ = self.bus.0.kill();
+        let _ = self.bus.0.wait();
+        let _ = fs::remove_file(self.path("bus"));
+        self.bus = start_bus(&which("dbus-daemon").unwrap(), self.dir.path()).0;
+    }
+
     pub fn stop_acquirer(&mut self) {
         self.acquirer = None;
     }

@@ -1,0 +1,86 @@
+//! The disk and what is on it.
+
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::desk::{AMOUNT, Row, measures, seconds, sells, terminal_is, until};
+use crate::devices::all_ready;
+use crate::rig::{Setup, skip};
+use crate::site::{self, TERMINAL, Till};
+
+/// A small disk in memory, as long as this lives.
+struct Disk(std::path::PathBuf);
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+pub fn disk_full(name: &str) -> Option<Row> {
+    let mut rig = site::rig(name, Setup::default())?;
+    let state = rig.path("state");
+    fs::create_dir(&state).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=12m", "heal"]).arg(&state).output();
+    if !mounted.is_ok_and(|o| o.status.success()) {
+        skip(name, "no file system can be mounted");
+        return None;
+    }
+    let disk = Disk(state.clone());
+    rig.start_daemon();
+    let till = Till::new(&rig.bus_address);
+    till.provision();
+    // The log has room of its own; it ends, too.
+    let filler = state.join("filler");
+    let start = Instant::now();
+    let mut number = 0;
+    let _ = fs::write(&filler, vec![7u8; 16 << 20]);
+    let noticed = until("the disk to refuse", start, || {
+        number += 1;
+        if let Ok(sale) = till.create(AMOUNT, &format!("fill-{number}")) {
+            let _ = till.cancel(&sale);
+            till.acknowledge(&sale);
+        }
+        terminal_is(&till, "out-of-service")
+    });
+    let cause = till.property(TERMINAL, "Terminal", "Cause");
+    assert_eq!(cause.as_deref(), Some("P02"));
+    fs::remove_file(&filler).unwrap();
+    let start = Instant::now();
+    let healed = until("the terminal to be ready", start, || terminal_is(&till, "ready"));
+    sells(&rig, &till, "after");
+    let measures = measures(&rig, "storage");
+    drop((rig, disk));
+    Some(Row { noticed: Some(noticed), healed: Some(healed), within: Some(seconds(25)), measures })
+}
+
+/// The daemon finds a damaged database at its start: it says so on the bus, keeps the file, and works again as soon as a
+/// good one is there.
+pub fn database_damaged(name: &str) -> Option<Row> {
+    let (mut rig, till) = site::started(name, Setup::default())?;
+    sells(&rig, &till, "before");
+    rig.stop_daemon();
+    let database = rig.path("state/pos.db");
+    let good = fs::read(&database).unwrap();
+    let mut bad = good.clone();
+    bad[..4096].fill(0xA5);
+    fs::write(&database, &bad).unwrap();
+    let start = Instant::now();
+    rig.start_daemon();
+    let noticed = until("the damage to be named", start, || {
+        till.property(TERMINAL, "Terminal", "Cause").as_deref() == Some("S02")
+    });
+    assert!(till.create(AMOUNT, "refused").is_err_and(|e| e.to_string().contains("S02")));
+    assert!(!rig.posctl(&["queue", "guard", "--for", "purge"]).status.success(), "nobody knows what is unsent");
+    assert_eq!(fs::read(&database).unwrap(), bad, "the file is kept as it is");
+    fs::write(&database, &good).unwrap();
+    let start = Instant::now();
+    assert_eq!(rig.wait_daemon(), Some(75));
+    rig.start_daemon();
+    let healed = until("the terminal to be ready", start, || terminal_is(&till, "ready") && all_ready(&rig, &till));
+    assert_eq!(till.outcome(&till.find("before")).as_deref(), Some("approved"));
+    sells(&rig, &till, "after");
+    let measures = "S02: refused everything, retried".to_owned();
+    Some(Row { noticed: Some(noticed), healed: Some(healed), within: Some(seconds(20)), measures })
+}

@@ -65,7 +65,11 @@ pub async fn run(settings: Settings, mut commands: mpsc::Receiver<SerialCommand>
 }
 
 /// The same over channels that stay whole when it is stopped, so that another one can take them over.
-pub async fn hold(settings: &Settings, commands: &mut mpsc::Receiver<SerialCommand>, events: &mpsc::Sender<SerialEvent>) {
+pub async fn hold(
+    settings: &Settings,
+    commands: &mut mpsc::Receiver<SerialCommand>,
+    events: &mpsc::Sender<SerialEvent>,
+) {
     let mut turn = 0usize;
     let mut pause = PAUSES.0;
     let mut told = String::new();

@@ -29,7 +29,8 @@ impl Store {
     }
 
     fn read_faults(&self, limit: u16) -> Result<Vec<Fault>, StoreError> {
-        let mut measures = self.db.prepare("SELECT rung, at, effect FROM heal_measure WHERE heal = ?1 ORDER BY place")?;
+        let mut measures =
+            self.db.prepare("SELECT rung, at, effect FROM heal_measure WHERE heal = ?1 ORDER BY place")?;
         let sql = "SELECT number, part, cause, began, lasted FROM heal ORDER BY number DESC LIMIT ?1";
         let mut statement = self.db.prepare(sql)?;
         let mut rows = statement.query([limit])?;
@@ -61,7 +62,8 @@ fn write(tx: &Transaction<'_>, fault: &Fault) -> Result<u64, StoreError> {
     let lasted = fault.lasted.map(|t| i64::try_from(t.as_micros()).unwrap_or(i64::MAX));
     let sql = "INSERT INTO heal (number, part, cause, began, lasted) VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (number) DO UPDATE SET lasted = ?5 RETURNING number";
-    let row = params![fault.number.map(signed), fault.part.as_str(), fault.cause.as_str(), signed(fault.began.0), lasted];
+    let row =
+        params![fault.number.map(signed), fault.part.as_str(), fault.cause.as_str(), signed(fault.began.0), lasted];
     let number: Option<i64> = tx.query_row(sql, row, |r| r.get(0)).optional()?;
     let number = number.ok_or_else(|| impossible("heal.number"))?;
     tx.execute("DELETE FROM heal_measure WHERE heal = ?1", [number])?;
@@ -90,10 +92,7 @@ mod tests {
             cause,
             began: WallTime(10),
             lasted: None,
-            measures: vec![
-                measure(Rung::Reopen, Effect::NotHelped),
-                measure(Rung::RestartService, Effect::Open),
-            ],
+            measures: vec![measure(Rung::Reopen, Effect::NotHelped), measure(Rung::RestartService, Effect::Open)],
         }
     }
 

@@ -30,10 +30,20 @@ pub fn restarted_between_sales(name: &str) -> Option<Row> {
     rig.restart_acquirer(&[]);
     let start = Instant::now();
     let before = charged(&rig);
-    till.sell(&rig, AMOUNT, "after", crate::rig::PIN, "approved");
-    assert_eq!(charged(&rig), (before.0 + 1, before.1 + AMOUNT));
-    let measures = "a new connection".to_owned();
-    Some(Row { noticed: None, healed: Some(start.elapsed()), within: Some(seconds(20)), measures })
+    // The host has forgotten the working keys: the first sale may fail for that, is charged then neither here nor there,
+    // and leads to a sign-in.
+    let sale = till.begin(AMOUNT, "first");
+    till.customer(&rig, crate::rig::PIN);
+    let outcome = crate::rig::eventually("an outcome", || till.outcome(&sale).filter(|o| o != "unknown"));
+    let noticed = start.elapsed();
+    let right = if outcome == "approved" { (before.0 + 1, before.1 + AMOUNT) } else { before };
+    assert_eq!(charged(&rig), right, "{outcome}");
+    till.acknowledge(&sale);
+    let start = Instant::now();
+    let healed = until("the sign-in", start, || terminal_is(&till, "ready"));
+    sells(&rig, &till, "after");
+    let measures = format!("first sale {outcome}, new connection, sign-in");
+    Some(Row { noticed: Some(noticed), healed: Some(healed), within: Some(seconds(20)), measures })
 }
 
 /// The charge stands at the host, its answer is lost with the line: reversed, and both ledgers agree.
@@ -45,7 +55,7 @@ pub fn dies_within_a_sale(name: &str) -> Option<Row> {
     until("the charge", Instant::now(), || charged(&rig).0 == 1);
     let start = Instant::now();
     rig.restart_acquirer(&[]);
-    let noticed = until("the reversal", start, || till.outcome(&sale).as_deref() == Some("unknown"));
+    let noticed = until("an outcome", start, || till.outcome(&sale).is_some());
     let start = Instant::now();
     till.wait_outcome(&sale, "cancelled");
     let healed = start.elapsed();

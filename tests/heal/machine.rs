@@ -62,7 +62,10 @@ pub fn database_damaged(name: &str) -> Option<Row> {
     sells(&rig, &till, "before");
     rig.stop_daemon();
     let database = rig.path("state/pos.db");
-    let good = fs::read(&database).unwrap();
+    let log = rig.path("state/pos.db-wal");
+    let (good, good_log) = (fs::read(&database).unwrap(), fs::read(&log).unwrap());
+    // What the log still holds SQLite brings back by itself: so that is gone, too.
+    fs::write(&log, "").unwrap();
     let mut bad = good.clone();
     bad[..4096].fill(0xA5);
     fs::write(&database, &bad).unwrap();
@@ -75,6 +78,7 @@ pub fn database_damaged(name: &str) -> Option<Row> {
     assert!(!rig.posctl(&["queue", "guard", "--for", "purge"]).status.success(), "nobody knows what is unsent");
     assert_eq!(fs::read(&database).unwrap(), bad, "the file is kept as it is");
     fs::write(&database, &good).unwrap();
+    fs::write(&log, &good_log).unwrap();
     let start = Instant::now();
     assert_eq!(rig.wait_daemon(), Some(75));
     rig.start_daemon();

@@ -40,7 +40,7 @@ pub fn hangs(name: &str) -> Option<Row> {
 /// The bus goes when the request is with the host: the daemon ends the sale first, then itself.
 pub fn bus_restarted_within_a_sale(name: &str) -> Option<Row> {
     let (mut rig, till) = site::started(name, Setup::default())?;
-    rig.acquirer_order("fault 0200 delay 2 x1");
+    rig.acquirer_order("fault 0200 late 3000 x1");
     let sale = till.begin(AMOUNT, "busless");
     till.customer(&rig, PIN);
     eventually("the request at the host", || (till.state(&sale)? == "authorising").then_some(()));

@@ -117,6 +117,12 @@ impl Core {
         may
     }
 
+    /// A measure at the reader could not be taken.
+    pub(super) fn measure_failed(&mut self, rung: Rung) {
+        let now = (self.clock)();
+        self.mending.healer.failed(now, Part::Reader, rung);
+    }
+
     fn obey_healer(&mut self, now: Now, output: Output) -> bool {
         match output {
             Output::Noticed(Fault { part, cause, .. }) => {

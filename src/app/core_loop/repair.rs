@@ -1,6 +1,7 @@
 //! The strong measures against a mute card reader, on their way to the thread that takes them, and how they went.
 
 use super::Core;
+use crate::domain::heal::Rung;
 use crate::driver::repair::{RepairCommand, RepairEvent};
 use crate::driver::serial::SerialCommand;
 
@@ -59,9 +60,11 @@ impl Core {
                 );
             }
             RepairEvent::LineFailed(why) => {
+                self.measure_failed(Rung::ResetLine);
                 tracing::warn!(POS_COMPONENT = "reader", POS_EVIDENCE = %why, "the reset line is of no use");
             }
             RepairEvent::PowerFailed(why) => {
+                self.measure_failed(Rung::PowerCycle);
                 tracing::warn!(POS_COMPONENT = "reader", POS_EVIDENCE = %why, "the card reader's power is not switched");
                 // The machine waits for a port that comes back.
                 self.hand_to_reader(SerialCommand::Reopen);

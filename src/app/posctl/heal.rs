@@ -78,10 +78,8 @@ fn report(
         return voice.pick("没有故障记录", "no fault on record").to_owned();
     }
     let own = |heads: &[&str]| heads.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>();
-    let mut lines = vec![own(&voice.pick(
-        ["时间 (UTC)", "部件", "原因", "历时", "措施"],
-        ["time (UTC)", "part", "cause", "lasted", "measures"],
-    ))];
+    let mut lines = vec![own(&voice
+        .pick(["时间 (UTC)", "部件", "原因", "历时", "措施"], ["time (UTC)", "part", "cause", "lasted", "measures"]))];
     for row in rows {
         let lasted = match row.get("milliseconds").and_then(Value::as_u64) {
             Some(took) => seconds(took),
@@ -118,7 +116,9 @@ mod tests {
     #[test]
     fn means_and_successes_are_counted_over_what_is_over() {
         let rows = [
-            row(json!({"cause": "H02", "milliseconds": 2_000, "rungs": ["reopen", "reset-line"], "effects": ["not-helped", "helped"]})),
+            row(
+                json!({"cause": "H02", "milliseconds": 2_000, "rungs": ["reopen", "reset-line"], "effects": ["not-helped", "helped"]}),
+            ),
             row(json!({"cause": "H02", "milliseconds": 4_000, "rungs": ["reset-line"], "effects": ["helped"]})),
             row(json!({"cause": "H01", "rungs": [], "effects": []})),
         ];

@@ -64,10 +64,7 @@ fn way_and_disk(snapshot: &Snapshot) -> (State, State) {
         (TerminalState::SigningIn, Some(cause)) => (State::Broken(cause), State::Works),
         (TerminalState::Ready | TerminalState::Busy | TerminalState::Degraded, _) => (State::Works, State::Works),
         (
-            TerminalState::Starting
-            | TerminalState::SignedOut
-            | TerminalState::SigningIn
-            | TerminalState::OutOfService,
+            TerminalState::Starting | TerminalState::SignedOut | TerminalState::SigningIn | TerminalState::OutOfService,
             _,
         ) => (State::Unsure, State::Works),
     }

@@ -212,7 +212,8 @@ impl Healer {
     pub fn expire(&mut self, now: Now, guards: Guards) {
         for part in Part::ALL {
             let due = now.mono >= self.started.after(GRACE);
-            if let Some((cause, since)) = self.part(*part).suspected.filter(|(_, s)| due && now.mono >= s.mono.after(GRACE))
+            if let Some((cause, since)) =
+                self.part(*part).suspected.filter(|(_, s)| due && now.mono >= s.mono.after(GRACE))
             {
                 self.part(*part).suspected = None;
                 self.open(now, *part, cause, since);
@@ -242,7 +243,9 @@ impl Healer {
             if let Some(measure) = open.fault.measures.iter_mut().rev().find(|m| m.rung == rung) {
                 measure.effect = Effect::NotHelped;
             }
-            open.next = Some(now.mono.after(wait));
+            if rung >= Rung::RestartComponent {
+                open.next = Some(now.mono.after(wait));
+            }
         }
     }
 

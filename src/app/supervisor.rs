@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 
 use crate::domain::heal::Part;
 use crate::domain::time::Instant;
-use crate::driver::{clock, evdev, link_watch, serial, tcp};
+use crate::driver::evdev as keypad_device;
+use crate::driver::{clock, link_watch, serial, tcp};
 
 /// What the core asks of the main thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,18 +52,18 @@ impl Component for SerialLine {
 }
 
 /// Where keys go.
-pub(super) type KeyOutlet = Box<dyn Fn(evdev::KeypadDeviceEvent) + Send + Sync>;
+pub(super) type KeyOutlet = Box<dyn Fn(keypad_device::KeypadDeviceEvent) + Send + Sync>;
 
 /// The keypad's input device.
 pub(super) struct KeypadDevice {
-    pub(super) settings: evdev::Settings,
-    pub(super) commands: mpsc::Receiver<evdev::KeypadCommand>,
+    pub(super) settings: keypad_device::Settings,
+    pub(super) commands: mpsc::Receiver<keypad_device::KeypadCommand>,
     pub(super) events: KeyOutlet,
 }
 
 impl Component for KeypadDevice {
     async fn run(&mut self) {
-        evdev::hold(&self.settings, &mut self.commands, &self.events).await;
+        keypad_device::hold(&self.settings, &mut self.commands, &self.events).await;
     }
 }
 

@@ -88,3 +88,79 @@ pub fn database_damaged(name: &str) -> Option<Row> {
     let measures = "S02: refused everything, retried".to_owned();
     Some(Row { noticed: Some(noticed), healed: Some(healed), within: Some(seconds(20)), measures })
 }
+
+/// logind as far as the daemon knows it: it counts how often it is asked for a restart of the machine.
+struct Logind(std::sync::mpsc::Sender<bool>);
+
+#[zbus::interface(name = "org.freedesktop.login1.Manager")]
+impl Logind {
+    fn reboot(&self, interactive: bool) {
+        self.0.send(interactive).unwrap();
+    }
+}
+
+/// Takes logind's place on the rig's bus.
+fn logind(address: &str) -> std::sync::mpsc::Receiver<bool> {
+    let (told, asked) = std::sync::mpsc::channel();
+    let (address, (ready, up)) = (address.to_owned(), std::sync::mpsc::channel());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let builder = zbus::connection::Builder::address(address.as_str());
+            let served = builder.serve_at("/org/freedesktop/login1", Logind(told)).build().await.unwrap();
+            served.request_name("org.freedesktop.login1").await.unwrap();
+            ready.send(()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    up.recv().unwrap();
+    asked
+}
+
+/// A reader that has been dead for twenty minutes, whatever was done; the ledger says so. The machine is restarted once, by
+/// logind, after that is on disk; where it is not allowed, or not a second time within the day, it is not.
+pub fn reader_dead_for_long(name: &str) -> Option<Row> {
+    let uptime: f64 = fs::read_to_string("/proc/uptime").ok()?.split(' ').next()?.parse().ok()?;
+    if uptime < 3_700.0 {
+        skip(name, "this machine has been up for less than an hour, and is not restarted then");
+        return None;
+    }
+    let heal_config = Some("reboot = true\nsafe_mode_after = 0".to_owned());
+    let (mut rig, till) = site::started(name, Setup { heal_config, ..Setup::default() })?;
+    rig.stop_daemon();
+    rig.reader_order("silence on");
+    let database = rig.path("state/pos.db");
+    let began = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() - 1_200_000_000;
+    let db = rusqlite::Connection::open(&database).unwrap();
+    db.execute_batch(&format!(
+        "INSERT INTO heal VALUES (1, 'reader', 'H02', {began}, NULL);
+         INSERT INTO heal_measure VALUES (1, 0, 'restart-component', {began}, 'not-helped'),
+             (1, 1, 'restart-component', {began}, 'not-helped'), (1, 2, 'restart-service', {began}, 'open');"
+    ))
+    .unwrap();
+    drop(db);
+    let asked = logind(&rig.bus_address);
+    let start = Instant::now();
+    rig.start_daemon();
+    assert_eq!(asked.recv_timeout(crate::rig::PATIENCE), Ok(false), "{}", rig.log());
+    let noticed = start.elapsed();
+    // As the machine goes down without asking again.
+    rig.kill_daemon();
+    let db = rusqlite::Connection::open(&database).unwrap();
+    let sql = "SELECT count(*) FROM heal_measure WHERE rung = 'reboot' AND effect = 'open'";
+    let written: i64 = db.query_row(sql, [], |r| r.get(0)).unwrap();
+    assert_eq!(written, 1, "the ledger knew of it before it was asked for");
+    drop(db);
+    // Still dead after it: once is enough.
+    rig.start_daemon();
+    let refused = || rig.log().contains("reboot is put off") || rig.log().matches("reader: reboot").count() > 1;
+    let end = Instant::now() + seconds(14);
+    crate::rig::eventually("some time", || (Instant::now() > end).then_some(()));
+    assert!(asked.try_recv().is_err(), "restarted twice ({}):\n{}", refused(), rig.log());
+    let start = Instant::now();
+    rig.reader_order("silence off");
+    let healed = until("the terminal to be ready", start, || terminal_is(&till, "ready") && all_ready(&rig, &till));
+    sells(&rig, &till, "after");
+    let measures = measures(&rig, "reader");
+    Some(Row { noticed: Some(noticed), healed: Some(healed), within: Some(seconds(34)), measures })
+}

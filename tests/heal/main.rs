@@ -23,13 +23,14 @@ use desk::Row;
 /// A fault: what it is called, and what injects it; `None` where this machine lacks what it needs.
 type Injection = (&'static str, fn(&str) -> Option<Row>);
 
-const FAULTS: [Injection; 17] = [
+const FAULTS: [Injection; 18] = [
     ("reader unplugged and plugged in", devices::reader_unplugged),
     ("keypad unplugged and plugged in", devices::keypad_unplugged),
     ("reader hangs, reset", devices::reader_hangs),
     ("reader silent for a while", devices::reader_silent),
     ("reader's line is noisy", devices::reader_noisy),
     ("reader hangs within a sale", devices::reader_hangs_within_a_sale),
+    ("reader dead, machine restarted", machine::reader_dead_for_long),
     ("host down and back", host::down_and_back),
     ("host restarted between sales", host::restarted_between_sales),
     ("host dies within a sale", host::dies_within_a_sale),

@@ -11,6 +11,7 @@ status=$?
 grep '^skipped: ' "$log"
 [ "$status" -eq 0 ] || grep -vE '^ +([0-9]+:|at )' "$log" | tail -n 60
 echo "load $(cut -d' ' -f1-3 /proc/loadavg)"
+grep '^idle: ' "$log"
 sed -n '/^fault  .*measures$/,/^faults [0-9]*, healed [0-9]*$/p' "$log"
 grep -qE '^faults ([0-9]+), healed \1$' "$log" || exit 1
 exit "$status"

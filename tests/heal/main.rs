@@ -13,6 +13,7 @@ mod site;
 mod desk;
 mod devices;
 mod host;
+mod idle;
 mod machine;
 mod process;
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket};
@@ -23,6 +24,8 @@ const WORKING: u32 = 0x1 | 0x40;
 const TENTATIVE: u8 = 0x40;
 /// RTN_UNICAST: a way to somewhere, not one of this machine's own addresses.
 const UNICAST: u8 = 1;
+/// From the first news to the word that is given.
+const SETTLE: Duration = Duration::from_millis(100);
 /// Bytes read at once; a message of the kernel is at most so long.
 const BUFFER: usize = 32 << 10;
 /// Most messages that are read away in one go.
@@ -36,6 +39,8 @@ pub async fn run(changes: mpsc::Sender<()>) {
     match Watch::open() {
         Ok(mut watch) => {
             while let Ok(()) = watch.improved().await {
+                // Links, addresses and routes come in a burst, and a first packet that is lost costs a second.
+                tokio::time::sleep(SETTLE).await;
                 // A full channel has a word in it already.
                 if let Err(mpsc::error::TrySendError::Closed(())) = changes.try_send(()) {
                     return;

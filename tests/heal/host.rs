@@ -170,5 +170,5 @@ pub fn link_down_and_up(name: &str) -> Option<Row> {
     let healed = until("the sign-in", start, || terminal_is(&till, "ready"));
     sells(&rig, &till, "after");
     let measures = measures(&rig, "host");
-    Some(Row { noticed: Some(noticed), healed: Some(healed), within: Some(seconds(1)), measures })
+    Some(Row { noticed: Some(noticed), healed: Some(healed), within: Some(seconds(2)), measures })
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{StoreError, disk};
 
 /// The newest schema that is understood here.
-const KNOWN: i64 = 3;
+const KNOWN: i64 = 4;
 /// The first schema with a queue.
 const WITH_QUEUE: i64 = 2;
 

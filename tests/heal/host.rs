@@ -1,5 +1,6 @@
 //! The way to the acquirer.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
@@ -163,7 +164,11 @@ pub fn link_down_and_up(name: &str) -> Option<Row> {
         till.property(crate::site::TERMINAL, "Terminal", "Cause").is_some_and(|c| c.starts_with('N'))
     });
     // The pause grows: without the watch the next try would be many seconds away.
-    until("a few tries in vain", start, || rig.log().matches("no answer from the host").count() >= 3);
+    let mut tries = BTreeSet::new();
+    until("a few tries in vain", start, || {
+        tries.extend(rig.json(&["status"])["terminal"]["next_sign_in_at"].as_u64().filter(|at| *at > 0));
+        tries.len() >= 3
+    });
     drop(sign_in);
     let start = Instant::now();
     cable.plug("up");

@@ -77,6 +77,7 @@ fn when_every_address_fails_nothing_was_sent_and_each_is_named() {
     rig.refuse(ConnectionId(2), Kind::TimedOut);
     let failure = the_failure(rig.refuse(ConnectionId(3), Kind::Unreachable));
     assert_eq!((failure.cause, failure.sent), (Cause::N05, false));
+    assert_eq!(failure.connect, Some(Kind::Refused));
     assert_eq!(failure.evidence, "a:1: refused; b:2: timed-out; c:3: unreachable");
     assert_eq!(rig.host.deadline(), None);
 }
@@ -813,7 +814,7 @@ fn a_request_of_which_nothing_left_goes_out_once_more_on_a_new_connection() {
     assert_eq!(names(&rig.tell(write_failed(connection, true))), "disconnect 1, connect 2 to 1");
     assert_eq!(names(&rig.tell(HostEvent::Connected { connection: ConnectionId(2) })), "write 2");
     let failure = the_failure(rig.tell(write_failed(ConnectionId(2), true)));
-    assert_eq!((failure.cause, failure.sent), (Cause::N05, false));
+    assert_eq!((failure.cause, failure.sent), (Cause::N10, false), "connected, and never a byte");
 }
 
 #[test]

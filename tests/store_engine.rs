@@ -182,7 +182,7 @@ fn a_sale_takes_three_commits() {
 
 #[test]
 fn a_power_cut_after_any_step_ends_in_an_outcome_that_is_true() {
-    let silence = HostFailure { cause: Cause::B06, sent: true, evidence: "silence".to_owned() };
+    let silence = HostFailure { cause: Cause::B06, sent: true, connect: None, evidence: "silence".to_owned() };
     let unanswered = Event::HostFailed(silence);
     let ends = [
         (answer("00"), Outcome::Approved, false),

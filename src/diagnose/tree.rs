@@ -86,6 +86,15 @@ impl Case<'_> {
         own || toward.iter().any(|step| self.found(*step).failed()) || self.found(Step::Host) == Found::TimedOut
     }
 
+    fn router_silent(&self) -> bool {
+        self.fault(Step::Gateway).is_some_and(|fault| fault != Fault::Weak)
+    }
+
+    /// Where the own network carries, but badly: the radio, or what is lost on the way to the next router.
+    fn weak(&self) -> Option<Step> {
+        [Step::Link, Step::Gateway].into_iter().find(|step| self.fault(*step) == Some(Fault::Weak))
+    }
+
     fn own_link_broken(&self) -> bool {
         matches!(self.fault(Step::Link), Some(fault) if fault != Fault::Weak)
     }
@@ -162,11 +171,11 @@ impl Case<'_> {
         if !self.contrast_failed() {
             return None;
         }
-        if self.fault(Step::Gateway).is_some() {
+        if self.router_silent() {
             return Some(sure(Cause::N03, Step::Gateway));
         }
-        if self.fault(Step::Link) == Some(Fault::Weak) {
-            return Some(sure(Cause::N07, Step::Link));
+        if let Some(step) = self.weak() {
+            return Some(sure(Cause::N07, step));
         }
         let by_address = self.fault(Step::Control).is_some();
         if !by_address && matches!(self.fault(Step::Names), Some(Fault::NoNameServer | Fault::NameUnknown)) {
@@ -191,7 +200,9 @@ impl Case<'_> {
         }
         match self.fault(Step::Acquirer) {
             Some(Fault::Unreachable | Fault::NoRoute) => return guess(Cause::N02, Step::Acquirer),
-            Some(_) if self.fault(Step::Gateway).is_some() => return guess(Cause::N03, Step::Gateway),
+            Some(_) if self.router_silent() => {
+                return guess(Cause::N03, Step::Gateway);
+            }
             Some(_) => return guess(Cause::N05, Step::Acquirer),
             None => {}
         }
@@ -201,12 +212,15 @@ impl Case<'_> {
     /// The connection stands; what comes of it.
     fn host_blame(&self, sure: bool) -> Option<Blame> {
         let blame = |cause, step| Some(Blame { cause, step, sure });
-        let weak = self.fault(Step::Link) == Some(Fault::Weak) && !self.outside();
+        let weak = self.weak().filter(|_| !self.outside());
         match self.found(Step::Host) {
             Found::Failed(Fault::Known(cause)) => blame(cause, Step::Host),
-            Found::Failed(_) | Found::TimedOut if weak => blame(Cause::N07, Step::Link),
-            Found::Failed(Fault::NoByte) => blame(Cause::N10, Step::Host),
-            Found::Failed(_) | Found::TimedOut => blame(Cause::B06, Step::Host),
+            Found::Failed(fault) => match weak {
+                Some(step) => blame(Cause::N07, step),
+                None if fault == Fault::NoByte => blame(Cause::N10, Step::Host),
+                None => blame(Cause::B06, Step::Host),
+            },
+            Found::TimedOut => weak.map_or_else(|| blame(Cause::B06, Step::Host), |step| blame(Cause::N07, step)),
             Found::NotRun | Found::NotNeeded if self.fault(Step::Tls).is_some() => blame(Cause::N05, Step::Tls),
             Found::NotRun | Found::NotNeeded | Found::Worked => None,
         }

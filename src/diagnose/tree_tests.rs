@@ -36,7 +36,7 @@ fn nothing_found_and_everything_well_blame_nobody() {
 fn the_shop_or_the_bank_by_contrast() {
     let acquirer = |fault| (Step::Acquirer, Failed(fault));
     let (answers, silent) = ((Step::Control, Worked), (Step::Control, Failed(Silent)));
-    let cases: [(&[(Step, Found)], Cause); 14] = [
+    let cases: [(&[(Step, Found)], Cause); 17] = [
         (&[acquirer(Silent), answers], Cause::N05),
         (&[acquirer(Refused), answers], Cause::N05),
         // A refusal comes from beyond the shop even where nobody else answers (a private line).
@@ -51,6 +51,9 @@ fn the_shop_or_the_bank_by_contrast() {
         (&[acquirer(Unreachable), silent, (Step::Address, Failed(NoRoute))], Cause::N02),
         (&[(Step::Host, Failed(NoByte)), answers], Cause::N10),
         (&[(Step::Host, Failed(Overdue)), answers], Cause::B06),
+        (&[(Step::Host, Failed(Overdue)), answers, (Step::Gateway, Failed(Weak))], Cause::B06),
+        (&[acquirer(Silent), silent, (Step::Gateway, Failed(Weak))], Cause::N07),
+        (&[(Step::Host, Failed(Known(Cause::S06))), (Step::Gateway, Failed(Weak))], Cause::S06),
         // The standing connection is dead, and nobody else answers either.
         (&[(Step::Host, Failed(Overdue)), acquirer(Silent), silent], Cause::N06),
     ];

@@ -56,7 +56,7 @@ pub enum Fault {
     NoInterface,
     /// The interface has no carrier, or is not associated.
     NoCarrier,
-    /// A weak radio link.
+    /// A weak radio link, or a way to the next router that loses much.
     Weak,
     /// The interface has no address.
     NoAddress,

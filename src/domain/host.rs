@@ -4,6 +4,7 @@ use crate::domain::amount::Money;
 use crate::domain::card::CardRead;
 use crate::domain::cause::Cause;
 use crate::domain::ids::{AuthCode, Batch, Rrn, Stan};
+use crate::domain::link::ConnectFailureKind;
 use crate::domain::offline::{OfflineSale, ScriptReport};
 use crate::domain::outcome::words;
 use crate::domain::pan::Pan;
@@ -251,6 +252,8 @@ pub struct HostFailure {
     pub cause: Cause,
     /// Whether any byte of the request may have reached the host. `false` means certainly nothing was sent.
     pub sent: bool,
+    /// How the connection attempt failed, the most telling one of several; `None` where a connection stood.
+    pub connect: Option<ConnectFailureKind>,
     /// What was seen, for the technician; no card data.
     pub evidence: String,
 }

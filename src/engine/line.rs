@@ -237,7 +237,7 @@ impl Engine {
             // The host machine matches answers to requests, so this is a fault of ours: treat it as no answer.
             (purpose, _) => {
                 let evidence = "the answer does not fit the request".to_owned();
-                self.fail_purpose(purpose, HostFailure { cause: Cause::B06, sent: true, evidence });
+                self.fail_purpose(purpose, HostFailure { cause: Cause::B06, sent: true, connect: None, evidence });
             }
         }
     }
@@ -281,7 +281,7 @@ impl Engine {
             let sent = matches!(self.line, Line::Asking { .. });
             let evidence = "the exchange with the host did not end in time".to_owned();
             self.act(Action::LeaveHost);
-            self.host_failed(HostFailure { cause: Cause::B06, sent, evidence });
+            self.host_failed(HostFailure { cause: Cause::B06, sent, connect: None, evidence });
         }
         let over: Vec<_> = self.errands.patience.iter().filter(|(_, t)| **t <= now).map(|(id, _)| *id).collect();
         for id in over {

@@ -292,7 +292,7 @@ impl Default for Wire {
 }
 
 fn failed(cause: Cause, sent: bool) -> Event {
-    Event::HostFailed(HostFailure { cause, sent, evidence: format!("{cause} was seen") })
+    Event::HostFailed(HostFailure { cause, sent, connect: None, evidence: format!("{cause} was seen") })
 }
 
 /// Somebody on the way changed it: whatever it said, it says "approved" now, but its MAC is wrong, or its keys do not check.

@@ -124,8 +124,7 @@ pub fn all() -> Vec<Fault> {
         host("silent host from the start", "N10", |s| order(s, "fault any ignore sticky")),
         fault("silent host after good answers", "B06", |s| order(s, "fault any ignore sticky"), clear),
         host("host takes connections and says nothing", "N10", |s| order(s, "fault hang-accept sticky")),
-        // Closed before anything has left: it serves nobody, as one that refuses.
-        host("host closes connections at once", "N05", |s| order(s, "fault connect close sticky")),
+        host("host closes connections at once", "N10", |s| order(s, "fault connect close sticky")),
         host("host closes after the request", "N10", |s| order(s, "fault any close before sticky")),
         from_start(fault(
             "wrong TPDU in the profile",
@@ -302,6 +301,8 @@ fn of_the_network() -> Vec<Fault> {
             },
         ),
         fault("router silent", "N03", |s| s.net().filter("policy drop", "policy drop"), unfiltered),
+        fault("shop's own network loses most of what is sent", "N07", lossy, unfiltered),
+        from_start(fault("the same, from the start", "N07", lossy, unfiltered)),
         fault("router ignores everything but routes", "", |s| s.net().filter("", "policy drop"), unfiltered),
         from_start(fault("name server silent", "N04", |s| named(s, "silent"), names_well)),
         from_start(fault("name server knows no name", "N04", |s| named(s, "unknown"), names_well)),
@@ -355,13 +356,35 @@ fn of_the_network() -> Vec<Fault> {
         fault("host silent, others answer", "B06", |s| order(s, "fault any ignore sticky"), clear),
         host("host silent from the start, others answer", "N10", |s| order(s, "fault any ignore sticky")),
         fault("disk full", "P02", |s| s.fill_disk(), |s| s.free_disk()),
+        from_start(fault("restart loop", "S01", restart_loop, |s| safe_mode_after(s, 3, 0))),
         from_start(fault("database damaged", "S02", damaged, |s| s.bring_state_back())),
     ];
     all.into_iter().map(net).collect()
 }
 
+/// Half of what goes to the router is lost, and nearly all of what goes through it.
+fn lossy(shop: &mut Shop) {
+    shop.net().filter("numgen inc mod 20 < 19 drop", "numgen inc mod 2 == 0 drop");
+}
+
 fn named_only(shop: &mut Shop) {
     shop.names = Some(shop.net().serve("world", &["dns", "10.81.2.53", "answer"]));
+}
+
+fn safe_mode_after(shop: &Shop, was: u8, starts: u8) {
+    let file = shop.rig.path("smartposd.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let wanted = format!("safe_mode_after = {was}\n");
+    assert!(text.contains(&wanted), "{text}");
+    std::fs::write(file, text.replace(&wanted, &format!("safe_mode_after = {starts}\n"))).unwrap();
+}
+
+fn restart_loop(shop: &mut Shop) {
+    safe_mode_after(shop, 0, 3);
+    for _ in 0..3 {
+        shop.rig.start_daemon();
+        shop.rig.kill_daemon();
+    }
 }
 
 fn damaged(shop: &mut Shop) {

@@ -24,7 +24,7 @@ use desk::Row;
 /// A fault: what it is called, and what injects it; `None` where this machine lacks what it needs.
 type Injection = (&'static str, fn(&str) -> Option<Row>);
 
-const FAULTS: [Injection; 18] = [
+const FAULTS: [Injection; 19] = [
     ("reader unplugged and plugged in", devices::reader_unplugged),
     ("keypad unplugged and plugged in", devices::keypad_unplugged),
     ("reader hangs, reset", devices::reader_hangs),
@@ -41,6 +41,7 @@ const FAULTS: [Injection; 18] = [
     ("daemon hangs, watchdog", process::hangs),
     ("bus restarted within a sale", process::bus_restarted_within_a_sale),
     ("restart loop, safe mode, left", process::restart_loop),
+    ("restart loop, safe mode, quiet", process::safe_mode_is_quiet),
     ("disk full and room again", machine::disk_full),
     ("database damaged, brought back", machine::database_damaged),
 ];

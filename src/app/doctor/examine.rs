@@ -15,7 +15,7 @@ use crate::bus::Request;
 use crate::domain::cause::Cause;
 use crate::domain::diagnosis::{Fault, Finding, Found, Step};
 use crate::domain::host::HostFailure;
-use crate::domain::link::Trust;
+use crate::domain::link::{ConnectFailureKind, Trust};
 use crate::domain::time::Instant;
 use crate::driver::probe::{self, Local, milliseconds};
 use crate::engine::command::{Command, RefusalKind, Reply};
@@ -226,7 +226,7 @@ impl Doctor {
                     let own = self.snapshots.borrow().host.failure.clone();
                     let sent = refusal.kind == RefusalKind::HostTimeout;
                     let cause = refusal.cause.unwrap_or(Cause::B06);
-                    Echo::Failed(own.unwrap_or(HostFailure { cause, sent, evidence: refusal.text }))
+                    Echo::Failed(own.unwrap_or(HostFailure { cause, sent, connect: None, evidence: refusal.text }))
                 }
                 _ => Echo::NotRun(refusal.text),
             },
@@ -243,15 +243,18 @@ fn dead_end(local: &Local) -> bool {
 
 /// A failure that lies before the host, at its step.
 fn line_finding(failure: &HostFailure) -> Option<Finding> {
-    let refused = failure.evidence.contains("refused") || failure.evidence.contains("reset");
-    let (step, fault) = match failure.cause {
-        Cause::N02 => (Step::Acquirer, Fault::Unreachable),
-        Cause::N04 => (Step::Names, Fault::NameUnknown),
-        Cause::N05 if refused => (Step::Acquirer, Fault::Refused),
-        Cause::N05 => (Step::Acquirer, Fault::Silent),
-        Cause::N08 => (Step::Host, Fault::WebPage),
-        Cause::N09 => (Step::Tls, Fault::Certificate),
-        _ => return None,
+    use ConnectFailureKind::{
+        CertificateRefused, Handshake, NameNotFound, NotTls, Refused, Setup, TimedOut, Unreachable,
+    };
+    let (step, fault) = match failure.connect {
+        Some(Unreachable) => (Step::Acquirer, Fault::Unreachable),
+        Some(NameNotFound) => (Step::Names, Fault::NameUnknown),
+        Some(Refused | Handshake) => (Step::Acquirer, Fault::Refused),
+        Some(TimedOut) => (Step::Acquirer, Fault::Silent),
+        Some(NotTls) => (Step::Host, Fault::WebPage),
+        Some(CertificateRefused | Setup) => (Step::Tls, Fault::Certificate),
+        None if failure.cause == Cause::N08 => (Step::Host, Fault::WebPage),
+        None => return None,
     };
     Some(Finding::new(step, Found::Failed(fault), &failure.evidence))
 }

@@ -1,6 +1,6 @@
 //! What a cause means and what the person in front of the terminal does about it: the catalogue's words in one language.
 
-use crate::diagnose::catalogue::entry;
+use crate::diagnose::catalogue::{Actor, entry};
 use crate::diagnose::text::Text;
 use crate::domain::cause::Cause;
 use crate::domain::prompt::Language;
@@ -17,6 +17,12 @@ pub fn explain(code: &str, language: Language) -> (String, String) {
         }
         None => (code.to_owned(), UNKNOWN.in_language(language).to_owned()),
     }
+}
+
+/// Who has to act. Support, where this program does not know the code.
+pub fn who_acts(code: &str, language: Language) -> &'static str {
+    let actor = Cause::from_word(code).map_or(Actor::Support, |cause| entry(cause).actor);
+    actor.text().in_language(language)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use serde_json::json;
 
 use crate::app::posctl::Exit;
-use crate::app::posctl::cause::explain;
+use crate::app::posctl::cause::{explain, who_acts};
 use crate::app::posctl::error::Fault;
 use crate::app::posctl::output::{Voice, table, text, truth};
 use crate::app::posctl::text as words;
@@ -34,7 +34,7 @@ pub async fn run(client: &Client, voice: Voice) -> Result<Exit, Fault> {
     let (verdict, steps): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| text(row, "component") == VERDICT);
     let verdict = verdict.into_iter().next().unwrap_or_default();
     let class = Class::from_word(text(&verdict, "class")).unwrap_or(Class::Software);
-    voice.tell(&json!({ "rows": steps, "verdict": verdict }), || report(&steps, &verdict, class, voice));
+    voice.tell(&json!({ "rows": steps, "verdict": verdict }), || report(&steps, &verdict, voice));
     Ok(exit(class))
 }
 
@@ -57,7 +57,7 @@ fn progress(step: &Row, voice: Voice) {
     let _ = writeln!(out, "  {name}: {found}");
 }
 
-fn report(steps: &[Row], verdict: &Row, class: Class, voice: Voice) -> String {
+fn report(steps: &[Row], verdict: &Row, voice: Voice) -> String {
     let heads = voice.pick(["部件", "结果", "毫秒", "现象"], ["part", "finding", "ms", "seen"]);
     let mut lines = vec![heads.map(str::to_owned).to_vec()];
     for row in steps {
@@ -68,10 +68,10 @@ fn report(steps: &[Row], verdict: &Row, class: Class, voice: Voice) -> String {
         let took = row.get("milliseconds").map(ToString::to_string).unwrap_or_default();
         lines.push(vec![part, finding, took, text(row, "evidence").to_owned()]);
     }
-    format!("{}\n\n{}", table(&lines), conclusion(verdict, class, voice))
+    format!("{}\n\n{}", table(&lines), conclusion(verdict, voice))
 }
 
-fn conclusion(verdict: &Row, class: Class, voice: Voice) -> String {
+fn conclusion(verdict: &Row, voice: Voice) -> String {
     let cause = text(verdict, "cause");
     if cause.is_empty() {
         return voice.pick("结论：一切正常", "Verdict: all is well").to_owned();
@@ -97,7 +97,7 @@ fn conclusion(verdict: &Row, class: Class, voice: Voice) -> String {
         let (head, comma) = voice.pick(("已排除：", "、"), ("Not to blame: ", ", "));
         lines.push(format!("  {head}{}", named.join(comma)));
     }
-    lines.push(format!("  {}{}", voice.pick("谁来处理：", "Who acts: "), words::who_acts(class, voice.language)));
+    lines.push(format!("  {}{}", voice.pick("谁来处理：", "Who acts: "), who_acts(cause, voice.language)));
     lines.push(format!("  {}{remedy}", voice.pick("怎么办：", "What to do: ")));
     lines.join("\n")
 }

@@ -1,6 +1,5 @@
 //! Words for people in both languages. What goes into JSON is never translated.
 
-use crate::domain::diagnosis::Class;
 use crate::domain::prompt::Language;
 
 /// One of the two.
@@ -150,21 +149,6 @@ pub fn finding(word: &str, language: Language) -> &str {
         "not-needed" => ("无需检查", "not needed"),
         "timed-out" => ("超时", "no time left"),
         _ => (word, word),
-    };
-    pick(language, zh, en)
-}
-
-/// Who has to act on a cause of this class.
-pub fn who_acts(class: Class, language: Language) -> &'static str {
-    let (zh, en) = match class {
-        Class::Well => ("无", "nobody"),
-        Class::ShopNetwork => ("商户：本店网络或宽带运营商", "the merchant: the shop's network, or its provider"),
-        Class::Bank => ("收单机构", "the acquirer"),
-        Class::Hardware => ("商户或维修：本机设备", "the merchant or the service: attached devices"),
-        Class::Keys => ("密钥保管人与收单机构", "the key custodians, with the acquirer"),
-        Class::Platform => ("技术人员：存储、供电或时钟", "a technician: storage, power or clock"),
-        Class::Software => ("技术支持", "technical support"),
-        Class::Operator => ("收银员", "whoever works at the till"),
     };
     pick(language, zh, en)
 }

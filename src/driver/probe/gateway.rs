@@ -2,13 +2,14 @@
 //!
 //! Three ways at once, because routers differ in what they ignore: TCP to the ports most of them serve, a datagram to a
 //! port that nobody serves, and an ICMP echo where the kernel lets ordinary users send one
-//! (`net.ipv4.ping_group_range`). What the kernel knows of the neighbour tells a dead router from a deaf one.
+//! (`net.ipv4.ping_group_range`). What the kernel knows of the neighbour tells a dead router from a deaf one. A router that
+//! lives is asked a few times more, to see whether the way to it is any good.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket as StdUdpSocket};
 use std::time::Duration;
 
-use futures_util::future::select_ok;
+use futures_util::future::{join_all, select_ok};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -17,11 +18,23 @@ use super::Boxed;
 use super::local::Router;
 use super::netlink::{self, Neighbour};
 use crate::domain::diagnosis::{Fault, Finding, Found, Step};
+use crate::driver::clock;
 
 /// Ports that home routers serve.
 const PORTS: [u16; 3] = [80, 53, 443];
 /// Nobody serves this one (discard).
 const NOBODY: u16 = 9;
+/// Questions to a router that lives.
+const SERIES: usize = 8;
+/// From one of them to the next.
+const SPACING: Duration = Duration::from_millis(60);
+/// An answer later than this counts as lost: TCP sends again after a second, which would hide a loss.
+const PATIENCE: Duration = Duration::from_millis(800);
+/// A way that loses so many of a series is weak: with a third lost each way, a handshake and one exchange no longer fit
+/// into the time that a host is given.
+const WEAK_LOSS: usize = 3;
+/// The same for the time there and back of the middle one; a router in the same building answers within a few.
+const WEAK_TIME: Duration = Duration::from_millis(400);
 
 /// Asks the router for any answer.
 pub async fn gateway(router: Router, within: Duration) -> Finding {
@@ -34,7 +47,10 @@ pub async fn gateway(router: Router, within: Duration) -> Finding {
     let answered = timeout(within, select_ok(ways)).await;
     let ip = router.ip;
     match answered {
-        Ok(Ok((how, _))) => Finding::new(Step::Gateway, Found::Worked, format!("router {ip} {how}")),
+        Ok(Ok((how, _))) => {
+            let (found, seen) = quality(router).await;
+            Finding::new(Step::Gateway, found, format!("router {ip} {how}{seen}"))
+        }
         Ok(Err(())) | Err(_) => {
             let seen = match netlink::neighbour(router.index, ip) {
                 Ok(Some(Neighbour::Silent)) => format!("router {ip} does not even answer on the link"),
@@ -44,6 +60,41 @@ pub async fn gateway(router: Router, within: Duration) -> Finding {
             Finding::new(Step::Gateway, Found::Failed(Fault::Silent), seen)
         }
     }
+}
+
+/// Whether the way to a router that lives is any good. Refusals of datagrams do not count: kernels limit their number.
+async fn quality(router: Router) -> (Found, String) {
+    let by_tcp = series(|| async { tcp(at(router, PORTS[0])).await.is_some() });
+    let by_echo = series(|| async { echo(router).await.is_some() });
+    let (tcp, echo) = tokio::join!(by_tcp, by_echo);
+    // A router may ignore either.
+    let best = if tcp.len() >= echo.len() { tcp } else { echo };
+    sum(best)
+}
+
+/// Times of the questions that were answered, in order of length.
+async fn series<A: Future<Output = bool>>(ask: impl Fn() -> A) -> Vec<Duration> {
+    let one = |number: u32| {
+        let asked = ask();
+        async move {
+            tokio::time::sleep(SPACING * number).await;
+            let start = clock::now().mono;
+            let answered = timeout(PATIENCE, asked).await.unwrap_or(false);
+            answered.then(|| clock::now().mono.since(start))
+        }
+    };
+    let mut times: Vec<_> = join_all((0..SERIES as u32).map(one)).await.into_iter().flatten().collect();
+    times.sort_unstable();
+    times
+}
+
+/// `times`: of what was answered, in order; one that answers nothing of this kind says nothing.
+fn sum(times: Vec<Duration>) -> (Found, String) {
+    let Some(middle) = times.get(times.len() / 2) else { return (Found::Worked, String::new()) };
+    let lost = SERIES - times.len();
+    let weak = lost >= WEAK_LOSS || *middle > WEAK_TIME;
+    let found = if weak { Found::Failed(Fault::Weak) } else { Found::Worked };
+    (found, format!("; {lost} of {SERIES} lost, {} ms there and back", middle.as_millis()))
 }
 
 fn at(router: Router, port: u16) -> SocketAddr {
@@ -99,6 +150,19 @@ async fn echo(router: Router) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_way_that_loses_a_third_or_takes_long_is_weak() {
+        let ms = Duration::from_millis;
+        let found = |times: &[u64]| sum(times.iter().copied().map(ms).collect()).0;
+        assert_eq!(found(&[]), Found::Worked, "nothing of this kind is answered at all");
+        assert_eq!(found(&[3; 8]), Found::Worked);
+        assert_eq!(found(&[3; 6]), Found::Worked);
+        assert_eq!(found(&[3; 5]), Found::Failed(Fault::Weak));
+        assert_eq!(found(&[3, 3, 3, 3, 400, 400, 400, 400]), Found::Worked);
+        assert_eq!(found(&[3, 3, 3, 3, 401, 500, 500, 500]), Found::Failed(Fault::Weak));
+        assert_eq!(sum(vec![ms(7); 5]).1, "; 3 of 8 lost, 7 ms there and back");
+    }
 
     #[tokio::test]
     async fn a_machine_that_refuses_everything_lives() {

@@ -236,7 +236,7 @@ pub fn bad_keys(cause: Cause) -> KeyCheck {
 }
 
 pub fn failure(cause: Cause, sent: bool) -> HostFailure {
-    HostFailure { cause, sent, evidence: format!("{cause} was seen") }
+    HostFailure { cause, sent, connect: None, evidence: format!("{cause} was seen") }
 }
 
 impl Bench {

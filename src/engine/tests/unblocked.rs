@@ -132,7 +132,12 @@ fn one_of_which_no_request_can_be_made_is_held() {
     let (mut bench, ids) = queued(offline_settings(), 2);
     next_upload(&mut bench);
     let evidence = "request not written: field 55 is too long".to_owned();
-    bench.event(Event::HostFailed(HostFailure { cause: Cause::S06, sent: false, evidence: evidence.clone() }));
+    bench.event(Event::HostFailed(HostFailure {
+        cause: Cause::S06,
+        sent: false,
+        connect: None,
+        evidence: evidence.clone(),
+    }));
     assert_eq!(forwarding(&bench, ids[0]), Forwarding::Held);
     assert_eq!(bench.disk.payments[&ids[0]].0.evidence, evidence);
     assert_eq!(next_upload(&mut bench), ids[1]);

@@ -56,7 +56,7 @@ impl Host {
     }
 
     fn prepare(&mut self, request: &HostRequest, tainted: bool) -> Result<Prepared, HostFailure> {
-        let failed = |cause, evidence| HostFailure { cause, sent: tainted, evidence };
+        let failed = |cause, evidence| HostFailure { cause, sent: tainted, connect: None, evidence };
         if matches!(request, HostRequest::SignIn(_)) {
             // Keys of an earlier answer must not be installed for this one's.
             self.keys.set_pending(None);

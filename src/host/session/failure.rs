@@ -10,11 +10,16 @@ use crate::domain::link::{ConnectFailure, ConnectFailureKind};
 impl Host {
     /// No address worked. Nothing of a request has been sent, unless an earlier one was dropped for it.
     pub(super) fn unreachable(&mut self, failures: &[(usize, ConnectFailure)], tainted: bool) {
-        let cause =
-            failures.iter().map(|(_, failure)| telling(failure.kind)).max().map_or(Cause::N05, |(_, cause)| cause);
+        let connect = failures.iter().map(|(_, failure)| failure.kind).max_by_key(|kind| telling(*kind));
+        let cause = connect.map_or(Cause::N05, ConnectFailureKind::cause);
         let seen: Vec<String> =
             failures.iter().map(|(at, failure)| format!("{}: {}", self.endpoint(*at), failure.evidence)).collect();
-        self.fail(cause, tainted, seen.join("; "));
+        self.outputs.push_back(HostOutput::Failed(HostFailure {
+            cause,
+            sent: tainted,
+            connect,
+            evidence: seen.join("; "),
+        }));
     }
 
     /// An exchange ends without its answer. The next attempt begins at the next address.
@@ -22,9 +27,9 @@ impl Host {
         let heard = self.heard.get(link.address).copied().unwrap_or_default();
         // Never a byte from there: the host may drop what it does not recognise (TPDU, header) without a word.
         let cause = match (sent, heard) {
-            (false, _) => Cause::N05,
+            (_, false) => Cause::N10,
             (true, true) => Cause::B06,
-            (true, false) => Cause::N10,
+            (false, true) => Cause::N05,
         };
         let half = if link.framer.is_mid_frame() { "; half a message had come" } else { "" };
         self.end(link, request, cause, sent, &format!("{why}{half}"));
@@ -37,16 +42,12 @@ impl Host {
             self.past.abandoned(request.expected);
         }
         self.prefer_next(link);
-        self.fail(cause, sent, evidence);
+        self.outputs.push_back(HostOutput::Failed(HostFailure { cause, sent, connect: None, evidence }));
     }
 
     /// An address that answers no connection or no request is not the one to begin with next time.
     pub(super) fn prefer_next(&mut self, link: &Link) {
         self.preferred = (link.address + 1) % self.profile.addresses.len().max(1);
-    }
-
-    fn fail(&mut self, cause: Cause, sent: bool, evidence: String) {
-        self.outputs.push_back(HostOutput::Failed(HostFailure { cause, sent, evidence }));
     }
 
     /// The stream cannot be cut into frames.
@@ -92,18 +93,19 @@ impl Host {
     }
 }
 
-/// What a failed attempt says, and how telling it is beside the failures of other addresses.
-fn telling(kind: ConnectFailureKind) -> (u8, Cause) {
-    let weight = match kind {
+/// How telling a failed attempt is beside the failures of other addresses.
+fn telling(kind: ConnectFailureKind) -> u8 {
+    match kind {
         // Somebody may be listening in: that outweighs any line that is merely down.
-        ConnectFailureKind::CertificateRefused => 5,
-        ConnectFailureKind::Setup => 4,
-        ConnectFailureKind::NotTls => 3,
-        ConnectFailureKind::Handshake | ConnectFailureKind::Refused | ConnectFailureKind::TimedOut => 2,
+        ConnectFailureKind::CertificateRefused => 6,
+        ConnectFailureKind::Setup => 5,
+        ConnectFailureKind::NotTls => 4,
+        // Somebody answers there.
+        ConnectFailureKind::Handshake | ConnectFailureKind::Refused => 3,
+        ConnectFailureKind::TimedOut => 2,
         ConnectFailureKind::NameNotFound => 1,
         ConnectFailureKind::Unreachable => 0,
-    };
-    (weight, kind.cause())
+    }
 }
 
 /// `HTTP/1.1 302`, if the bytes begin like that. Nothing else of them is shown.

@@ -118,7 +118,7 @@ fn a_device_is_told_when_its_driver_has_looked_and_then_once_per_change() {
 #[test]
 fn the_host_is_told_silent_once_per_cause_and_counted_until_it_answers() {
     let mut news = News::default();
-    let failure = |cause| HostFailure { cause, sent: false, evidence: "refused".to_owned() };
+    let failure = |cause| HostFailure { cause, sent: false, connect: None, evidence: "refused".to_owned() };
     assert!(news.host_answered().is_none());
     assert_eq!(news.host_failed(&failure(Cause::N05)).unwrap().cause, Some(Cause::N05));
     assert!((0..9).all(|_| news.host_failed(&failure(Cause::N05)).is_none()));

@@ -124,7 +124,9 @@ pub fn check(path: &Path) -> Result<String, Vec<String>> {
     let file = match &config.profile.trust {
         Trust::PinnedCa { ca, .. } => Some(ca),
         Trust::PinnedCertificate { pin: CertificatePin::File(file), .. } => Some(file),
-        Trust::PinnedCertificate { pin: CertificatePin::Fingerprint(_), .. } | Trust::Plain => None,
+        Trust::PinnedCertificate { pin: CertificatePin::Fingerprint(_), .. } | Trust::Plain | Trust::TrainingHost => {
+            None
+        }
     };
     if let Some(problem) = file.and_then(|file| certificate_problem(file)) {
         return Err(vec![problem]);
@@ -319,6 +321,7 @@ fn summary(config: &Config) -> String {
     let profile = &config.profile;
     let tls = match &profile.trust {
         Trust::Plain => "without TLS",
+        Trust::TrainingHost => "training host",
         Trust::PinnedCa { .. } => "TLS, pinned authority",
         Trust::PinnedCertificate { .. } => "TLS, pinned certificate",
     };

@@ -17,3 +17,4 @@ pub mod prompt;
 pub mod response;
 pub mod secret;
 pub mod time;
+pub mod training;

@@ -163,6 +163,7 @@ fn expected(cause: Cause) -> (bool, bool) {
         | Cause::H03
         | Cause::H09
         | Cause::S02
+        | Cause::S07
         | Cause::O01
         | Cause::O02
         | Cause::O03

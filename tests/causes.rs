@@ -45,11 +45,10 @@ const WITHOUT: [(&str, &str); 22] = [
 ];
 
 /// Causes that the program does not name yet, and why.
-const NOT_NAMED: [(Cause, &str); 4] = [
+const NOT_NAMED: [(Cause, &str); 3] = [
     (Cause::H04, "needs the trend of card reads; a single card that is not read has its own prompt"),
     (Cause::H08, "this version drives no display: prompts go to D-Bus"),
     (Cause::H09, "this version reads no tamper input"),
-    (Cause::S01, "needs the count of starts without an orderly end"),
 ];
 
 /// Files that only sort causes, and name none.

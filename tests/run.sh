@@ -82,6 +82,9 @@ proof() {
 proof "power cuts on a disk that loses what was not flushed" \
     'power-cuts: [0-9]+ points, 0 acknowledged commits lost, 0 databases damaged' bash tests/rig/power-cuts.sh "$cuts"
 proof "the whole terminal under $seeds seeds" 'seeds [0-9]+, faults [0-9]+, violations 0' bash tests/sim.sh "$seeds"
+echo "--- unit, watchdog and safe mode under real systemd"
+machine heal-systemd bash tests/rig/heal-systemd.sh
+proof "faults that mend themselves" 'faults ([0-9]+), healed \1' bash tests/heal.sh
 if [ "$long" ]; then
     echo "--- daemon on a disk that is full or refuses writes"
     machine disk-faults bash tests/rig/disk-faults.sh

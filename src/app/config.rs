@@ -8,6 +8,7 @@
 
 mod devices;
 mod diagnosis;
+mod heal;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use crate::host::profile::{Profile, Source};
 use crate::host::settings::{At, Complaint, Complaints, Place, Section, parse};
 
 pub use devices::{KeypadConfig, ReaderConfig};
+pub use heal::HealConfig;
 
 /// Where the configuration is unless told otherwise.
 pub const DEFAULT_PATH: &str = "/etc/smartposd/smartposd.toml";
@@ -55,6 +57,8 @@ pub struct Config {
     pub keypad: KeypadConfig,
     /// Hosts that tell the shop's network from the acquirer's.
     pub control_hosts: Vec<Endpoint>,
+    /// What the daemon may do to mend itself.
+    pub heal: HealConfig,
     /// Whether payments need an operator signed in.
     pub operator_required: bool,
     /// Whether the customer confirms the amount on the keypad, unless the app says otherwise.
@@ -159,6 +163,7 @@ fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Ve
     let reader = devices::reader(root.section("reader"));
     let keypad = devices::keypad(root.section("keypad"));
     let control_hosts = diagnosis::control_hosts(root.section("diagnosis"));
+    let heal = heal::heal(root.section("heal"));
     root.finish();
     let (Some(name), Some(dirs)) = (profile_name, dirs) else { return Ok(None) };
     let Some(sources) = gather(&name, &dirs, complaints) else { return Ok(None) };
@@ -176,6 +181,7 @@ fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Ve
         reader,
         keypad,
         control_hosts,
+        heal,
         operator_required,
         confirm_amount,
         language: language.map_or(Language::Zh, |at| at.value),

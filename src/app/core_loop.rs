@@ -4,6 +4,7 @@
 
 mod books;
 mod devices;
+mod heal;
 mod keys;
 mod news;
 mod orders;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::ceremony::KeyLoad;
+use crate::app::supervisor::Order;
 use crate::app::watchdog::Progress;
 use crate::bus::{Request, Update};
 use crate::diagnose::events::JournalEvent;
@@ -32,6 +34,7 @@ use crate::driver::serial::{SerialCommand, SerialEvent};
 use crate::driver::tcp;
 use crate::engine::command::{CommandId, Refusal, Reply};
 use crate::engine::event::Event;
+use crate::engine::heal::HealSettings;
 use crate::engine::settings::Settings;
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::Snapshot;
@@ -53,6 +56,8 @@ pub struct Wires {
     pub tcp: mpsc::Sender<tcp::Command>,
     /// Changes for the bus, in order.
     pub updates: mpsc::Sender<Update>,
+    /// What only the main thread can do.
+    pub orders: mpsc::Sender<Order>,
 }
 
 /// What comes in.
@@ -67,6 +72,8 @@ pub struct Inlets {
     pub repair: mpsc::Receiver<RepairEvent>,
     /// From the network.
     pub tcp: mpsc::Receiver<tcp::Event>,
+    /// A link, address or route has come back.
+    pub link: mpsc::Receiver<()>,
     /// Turn once, to show that the loop lives.
     pub nudges: mpsc::Receiver<()>,
 }
@@ -97,6 +104,8 @@ pub struct Core {
     news: news::News,
     /// Why the drivers of reader and keypad have no device, while they have none.
     missing: [String; 2],
+    /// What mends.
+    mending: heal::Mending,
     /// Where the reader was opened last.
     reader_port: Option<PathBuf>,
     /// The prompt that was shown last, for the journal.
@@ -123,6 +132,8 @@ pub struct Parts {
     pub synchronised: fn() -> bool,
     /// The language of prompts.
     pub language: Language,
+    /// Which rungs of the repair ladder this rig has.
+    pub heal: HealSettings,
 }
 
 /// The longest sleep; only a guard against a deadline that a machine forgot to give.
@@ -160,6 +171,8 @@ impl Core {
     pub fn new(parts: Parts, wires: Wires, seed: u64) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), CoreError> {
         let now = (parts.clock)();
         let card_wait = parts.settings.card_wait;
+        let safe_mode = parts.settings.safe_mode.is_some();
+        let mending = heal::Mending::new(parts.heal, now, &parts.store, safe_mode);
         let teller = Teller::new(parts.settings, parts.store, seed, now)?;
         let published = Arc::new(teller.engine().snapshot());
         let (snapshots, readers) = watch::channel(Arc::clone(&published));
@@ -183,6 +196,7 @@ impl Core {
             published,
             news: news::News::default(),
             missing: Default::default(),
+            mending,
             reader_port: None,
             shown: "idle",
             language: parts.language,
@@ -204,7 +218,8 @@ impl Core {
                 event = inlets.tcp.recv() => self.network(event.ok_or(CoreError::Ended("the network driver"))?),
                 event = inlets.serial.recv() => self.serial(event.ok_or(CoreError::Ended("the serial driver"))?),
                 event = inlets.keypad.recv() => self.key_event(event.ok_or(CoreError::Ended("the keypad driver"))?),
-                Some(event) = inlets.repair.recv() => self.repaired(event),
+                event = inlets.repair.recv(), if self.wires.repair.is_some() => self.repair_said(event),
+                Some(()) = inlets.link.recv() => self.link_returned(),
                 request = inlets.requests.recv() => self.request(request.ok_or(CoreError::Ended("the bus"))?),
                 nudge = inlets.nudges.recv() => nudge.ok_or(CoreError::Ended("the main thread"))?,
                 () = tokio::time::sleep(sleep) => {
@@ -229,6 +244,7 @@ impl Core {
             self.reader.deadline(),
             self.keypad.deadline(),
             self.key_load.deadline(),
+            self.mending.deadline(),
         ];
         // One microsecond more, because a timer that fires early would only be set again.
         let first = deadlines.into_iter().flatten().min().map(|d| d.since(now) + Duration::from_micros(1));
@@ -266,6 +282,9 @@ impl Core {
             rest &= self.decide(now)?;
             if rest {
                 self.publish();
+                if self.mend(now) {
+                    continue;
+                }
                 return Ok(());
             }
         }

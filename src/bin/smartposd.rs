@@ -7,7 +7,7 @@ use clap::Parser;
 use smartpos::app;
 use smartpos::app::config::{self, DEFAULT_PATH, Journal};
 use smartpos::app::journal::{self, Sink};
-use smartpos::app::service::{Options, run};
+use smartpos::app::service::{Ended, Options, RESTART_CODE, run};
 use smartpos::bus::BusAddress;
 use smartpos::bus::authority::Authority;
 use smartpos::store::unsent::{self, Unsent};
@@ -41,13 +41,17 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = match &arguments.restore {
-        Some(archive) => restore(&arguments, archive).map(|()| true),
-        None if arguments.queue_state => queue_state(&arguments),
-        None => start(arguments).map(|()| true),
+        Some(archive) => restore(&arguments, archive).map(|()| ExitCode::SUCCESS),
+        None if arguments.queue_state => {
+            queue_state(&arguments).map(|nothing| if nothing { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        None => start(arguments).map(|ended| match ended {
+            Ended::Stopped => ExitCode::SUCCESS,
+            Ended::ForRestart => ExitCode::from(RESTART_CODE),
+        }),
     };
     match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("smartposd: {error}");
             ExitCode::FAILURE
@@ -70,7 +74,7 @@ fn restore(arguments: &Arguments, archive: &Path) -> Result<(), Box<dyn std::err
     Ok(())
 }
 
-fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+fn start(arguments: Arguments) -> Result<Ended, Box<dyn std::error::Error>> {
     let config = config::load(&arguments.config)?;
     // systemd says so when stderr is the journal; everywhere else a person reads stderr.
     let journald = match config.journal {
@@ -86,7 +90,9 @@ fn start(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let bus = arguments.bus.as_deref().map_or(BusAddress::System, BusAddress::from_argument);
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(run(Options { config, bus, authority, credentials }));
+    // One directory; systemd writes several with colons between them.
+    let runtime_directory = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+    let ended = runtime.block_on(run(Options { config, bus, authority, credentials, runtime_directory }));
     app::service::tell_end(&ended);
     Ok(ended?)
 }

@@ -196,6 +196,17 @@ impl Client {
         self.call(ROOT, MANAGER_INTERFACE, "RunDiagnosis", &(Options::new(),)).await.and_then(rows)
     }
 
+    /// `Manager.HealLog`.
+    pub async fn heal_log(&self, limit: u32) -> Answer<Vec<Row>> {
+        let options = Options::from([("limit", Variant::from(limit))]);
+        self.call(ROOT, MANAGER_INTERFACE, "HealLog", &(options,)).await.and_then(rows)
+    }
+
+    /// `Manager.LeaveSafeMode`.
+    pub async fn leave_safe_mode(&self) -> Answer<()> {
+        self.call(ROOT, MANAGER_INTERFACE, "LeaveSafeMode", &(Options::new(),)).await.map(drop)
+    }
+
     /// `Terminal.SignIn`.
     pub async fn sign_in(&self) -> Answer<Row> {
         self.call(TERMINAL, TERMINAL_INTERFACE, "SignIn", &(Options::new(),)).await.and_then(one_row)

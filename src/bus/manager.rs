@@ -16,11 +16,12 @@ use crate::bus::secret_fd::read_secret;
 use crate::bus::target_fd::take_target;
 use crate::bus::terminal::{done, unexpected};
 use crate::bus::{diagnosis, explain, view};
+use crate::domain::heal::{Fault, Measure};
 use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
 
 /// What this build can do beyond the members of the contract.
-const FEATURES: [&str; 9] = [
+const FEATURES: [&str; 10] = [
     "sale",
     "operator-at-keypad",
     "keys-at-keypad",
@@ -30,6 +31,7 @@ const FEATURES: [&str; 9] = [
     "backup",
     "causes",
     "diagnosis-steps",
+    "heal",
 ];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
@@ -121,6 +123,36 @@ impl Manager {
         }
     }
 
+    #[zbus(out_args("faults"))]
+    async fn heal_log(
+        &self,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<Row>> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        let mut options = Options::new(options);
+        let limit = options.number("limit")?.unwrap_or(100);
+        options.finish()?;
+        let limit = u16::try_from(limit).ok().filter(|l| (1..=MAX_ROWS).contains(l));
+        let limit = limit.ok_or_else(|| Error::invalid(format!("limit is 1 to {MAX_ROWS}")))?;
+        match self.gate.ask(&visit, Command::HealLog { limit }, ANSWER).await? {
+            Reply::Faults(faults) => Ok(faults.iter().map(fault_row).collect()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn leave_safe_mode(
+        &self,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        Options::none(options)?;
+        done(self.gate.ask(&visit, Command::LeaveSafeMode, ANSWER).await?)
+    }
+
     async fn backup(
         &self,
         passphrase: OwnedFd,
@@ -142,6 +174,24 @@ impl Manager {
 
     #[zbus(signal)]
     async fn diagnosis_step(emitter: &SignalEmitter<'_>, step: Row) -> zbus::Result<()>;
+}
+
+fn fault_row(fault: &Fault) -> Row {
+    let mut row = Row::from([
+        ("part", Variant::from(fault.part.as_str())),
+        ("cause", Variant::from(fault.cause.as_str())),
+        ("began", Variant::from(fault.began.0)),
+    ]);
+    if let Some(lasted) = fault.lasted {
+        row.insert("milliseconds", Variant::from(u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX)));
+    }
+    if let Some(number) = fault.number {
+        row.insert("number", Variant::from(number));
+    }
+    let texts = |of: fn(&Measure) -> &'static str| fault.measures.iter().map(of).collect::<Vec<_>>();
+    row.insert("rungs", Variant::from(texts(|m| m.rung.as_str())));
+    row.insert("effects", Variant::from(texts(|m| m.effect.as_str())));
+    row
 }
 
 fn capability(capability: &Capability, currency: &'static str) -> Row {

@@ -42,7 +42,7 @@ mod view;
 
 pub use error::ServeError;
 pub use names::BUS_NAME as NAME;
-pub use serve::{Service, serve};
+pub use serve::{Machine, Service, serve};
 
 /// One command on its way to the core, with the way back.
 pub struct Request {

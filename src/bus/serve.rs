@@ -1,6 +1,7 @@
 //! Taking the place on the bus: connect, export everything, then own the name; and noticing when clients leave.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::sync::{mpsc, watch};
@@ -33,6 +34,40 @@ pub struct Service {
     tasks: JoinSet<Ended>,
 }
 
+/// The machine, as logind manages it.
+pub struct Machine(Connection);
+
+/// How long logind may take to begin.
+const REBOOT: Duration = Duration::from_secs(10);
+
+impl Machine {
+    /// Asks logind for a restart of the machine; it ends this service in order first. No person is asked for a password.
+    pub async fn reboot(&self) {
+        let call = self.0.call_method(
+            Some("org.freedesktop.login1"),
+            "/org/freedesktop/login1",
+            Some("org.freedesktop.login1.Manager"),
+            "Reboot",
+            &(false,),
+        );
+        match tokio::time::timeout(REBOOT, call).await {
+            Ok(Ok(_)) => tracing::warn!(
+                POS_EVENT = JournalEvent::Measure.as_str(),
+                POS_COMPONENT = "heal",
+                "the machine restarts"
+            ),
+            Ok(Err(error)) => {
+                tracing::error!(POS_EVENT = JournalEvent::Measure.as_str(), POS_COMPONENT = "heal", POS_EVIDENCE = %error, "logind refused to restart the machine");
+            }
+            Err(_) => tracing::error!(
+                POS_EVENT = JournalEvent::Measure.as_str(),
+                POS_COMPONENT = "heal",
+                "logind did not answer; the machine is not restarted"
+            ),
+        }
+    }
+}
+
 /// Why serving has ended.
 enum Ended {
     ConnectionLost,
@@ -52,6 +87,11 @@ impl Service {
             POS_COMPONENT = "bus",
             "serving has ended: {why}"
         );
+    }
+
+    /// The way to the machine's own manager, over the same bus.
+    pub fn machine(&self) -> Machine {
+        Machine(self.connection.clone())
     }
 
     /// Gives the name back, so that callers see at once that the daemon is leaving.

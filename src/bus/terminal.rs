@@ -243,6 +243,7 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::KeyComponent { .. } => "a key component",
         Reply::Echo { .. } => "an echo",
         Reply::Journal(_) => "rows of the journal",
+        Reply::Faults(_) => "the ledger of self-healing",
         Reply::JournalChecked(_) => "a check of the journal",
         Reply::Draining { .. } => "a queue",
     };

@@ -164,6 +164,22 @@ events! {
     DeviceRepair "device-repair" 0x53c3a7e81359416c8de4687f97d003e9 PROVOKED
         title   "正在恢复 @POS_COMPONENT@" "a measure to bring the @POS_COMPONENT@ back"
         meaning "是否有效看随后的状态。" "Whether it helped, its next state says.";
+    /// A part does not do its work.
+    FaultNoticed "fault-noticed" 0x574f600542004dcfb480ace51358839b PROVOKED
+        title   "部件故障：@POS_CAUSE@" "a part does not work: @POS_CAUSE@"
+        meaning "守护进程正在自行恢复；过程看 posctl heal log。" "The daemon is mending it by itself; posctl heal log shows how.";
+    /// A measure of the ladder is taken or put off.
+    Measure "measure" 0x9feb673458e942abbcedcc5508cee388 PROVOKED
+        title   "自愈措施：@POS_STATE@" "a measure to mend a part: @POS_STATE@"
+        meaning "从轻到重依次采取，付款中和有未落盘的数据时不采取。是否有效看 posctl heal log。" "From mild to strong, never in a payment or with money not on disk. posctl heal log says whether it helped.";
+    /// A part works again.
+    Mended "mended" 0x7929a4d3b49c4d94b4001b91a29441c3 PROVOKED
+        title   "部件恢复正常" "a part works again"
+        meaning "POS_STATE 是起作用的措施，POS_CAUSE 是原来的故障。无需处理。" "POS_STATE is what helped, POS_CAUSE what was wrong. Nothing to do.";
+    /// Into safe mode or out of it.
+    SafeMode "safe-mode" 0x3c21b04ff7304f4f884630c3d56db604 OWN
+        title   "安全模式" "safe mode"
+        meaning "接口、诊断和未上送交易仍可读，不收款。原因消除后运行 posctl heal leave-safe-mode。" "The API, the diagnosis and what is unsent can be read; no payment is taken. Once the reason is gone: posctl heal leave-safe-mode.";
     /// A card was not read.
     CardNotRead "card-not-read" 0x612fedc0d87845578edc98567a200c66 PROVOKED
         title   "卡未读出：@POS_STATE@" "a card was not read: @POS_STATE@"

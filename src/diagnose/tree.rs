@@ -22,7 +22,7 @@ const OWN: [Step; 3] = [Step::Link, Step::Address, Step::Gateway];
 pub fn judge(mut findings: Vec<Finding>, milliseconds: u64) -> Verdict {
     findings.sort_by_key(|finding| finding.step);
     let case = Case { findings: &findings };
-    let blame = case.network().or_else(|| case.known());
+    let blame = case.service().or_else(|| case.network()).or_else(|| case.known());
     let ruled_out = case.ruled_out(blame.as_ref());
     let evidence = blame.as_ref().map_or_else(String::new, |blame| case.evidence(blame));
     Verdict {
@@ -88,6 +88,14 @@ impl Case<'_> {
 
     fn own_link_broken(&self) -> bool {
         matches!(self.fault(Step::Link), Some(fault) if fault != Fault::Weak)
+    }
+
+    /// A daemon that does not work tries nothing; what is behind it does not matter yet.
+    fn service(&self) -> Option<Blame> {
+        match self.fault(Step::Service) {
+            Some(Fault::Known(cause)) => Some(sure(cause, Step::Service)),
+            _ => None,
+        }
     }
 
     /// The first broken link between this machine and an answer of the host.
@@ -206,8 +214,7 @@ impl Case<'_> {
 
     /// What the daemon knows of itself, in the order in which it matters to a payment.
     fn known(&self) -> Option<Blame> {
-        const ORDER: [Step; 9] = [
-            Step::Service,
+        const ORDER: [Step; 8] = [
             Step::Storage,
             Step::Keys,
             Step::Terminal,

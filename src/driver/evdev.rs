@@ -228,17 +228,26 @@ impl Pauses {
 pub async fn run(
     settings: Settings,
     mut commands: mpsc::Receiver<KeypadCommand>,
-    events: impl Fn(KeypadDeviceEvent) + Send,
+    events: impl Fn(KeypadDeviceEvent) + Send + Sync,
+) {
+    hold(&settings, &mut commands, &events).await;
+}
+
+/// The same over channels that stay whole when it is stopped, so that another one can take them over.
+pub async fn hold(
+    settings: &Settings,
+    commands: &mut mpsc::Receiver<KeypadCommand>,
+    events: &(impl Fn(KeypadDeviceEvent) + Send + Sync + ?Sized),
 ) {
     let mut pauses = Pauses { next: settings.retry_first, first: settings.retry_first, most: settings.retry_most };
     let mut told: Option<EvdevError> = None;
     loop {
         let mut watch = None;
-        let opened = Pad::open(&settings).or_else(|_| {
+        let opened = Pad::open(settings).or_else(|_| {
             // Looking again once the watch is there, so that nothing can appear in between unseen. Not before the first
             // look: closing a watch takes the kernel milliseconds, and nearly always the device is there.
             watch = Watch::over(&settings.directories());
-            Pad::open(&settings)
+            Pad::open(settings)
         });
         let why = match opened {
             Err(why) => why,
@@ -246,7 +255,7 @@ pub async fn run(
                 drop(watch);
                 told = None;
                 events(pad.opened());
-                let end = pad.serve(&mut commands, &events).await;
+                let end = pad.serve(commands, events).await;
                 if pad.seen_events {
                     pauses.reset();
                 }
@@ -265,7 +274,7 @@ pub async fn run(
             events(KeypadDeviceEvent::Closed { why });
         }
         let pause = (!announced).then(|| pauses.next());
-        if !wait(watch, pause, &mut commands).await {
+        if !wait(watch, pause, commands).await {
             return;
         }
     }
@@ -329,7 +338,7 @@ impl Pad {
     async fn serve(
         &mut self,
         commands: &mut mpsc::Receiver<KeypadCommand>,
-        events: &(impl Fn(KeypadDeviceEvent) + Send),
+        events: &(impl Fn(KeypadDeviceEvent) + Send + Sync + ?Sized),
     ) -> Option<EvdevError> {
         loop {
             let event = tokio::select! {

@@ -61,16 +61,25 @@ const WRITE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Keeps the port open as long as there is one. `events` is awaited, so a full core slows the line, not the memory.
 pub async fn run(settings: Settings, mut commands: mpsc::Receiver<SerialCommand>, events: mpsc::Sender<SerialEvent>) {
+    hold(&settings, &mut commands, &events).await;
+}
+
+/// The same over channels that stay whole when it is stopped, so that another one can take them over.
+pub async fn hold(
+    settings: &Settings,
+    commands: &mut mpsc::Receiver<SerialCommand>,
+    events: &mpsc::Sender<SerialEvent>,
+) {
     let mut turn = 0usize;
     let mut pause = PAUSES.0;
     let mut told = String::new();
     loop {
         let mut watch = None;
-        let opened = open(&settings, turn).or_else(|_| {
+        let opened = open(settings, turn).or_else(|_| {
             // Looking again once the watch is there, so that nothing can appear in between unseen. Not before the first
             // look: closing a watch takes the kernel milliseconds, and nearly always the port is there.
             watch = Watch::over(&settings.choice.directories());
-            open(&settings, turn)
+            open(settings, turn)
         });
         let reason = match opened {
             Ok((path, mut port)) => {
@@ -79,7 +88,7 @@ pub async fn run(settings: Settings, mut commands: mpsc::Receiver<SerialCommand>
                 if events.send(SerialEvent::Opened { path: path.clone() }).await.is_err() {
                     return;
                 }
-                let (end, heard) = serve(&mut port, &mut commands, &events).await;
+                let (end, heard) = serve(&mut port, commands, events).await;
                 if heard {
                     pause = PAUSES.0;
                 }
@@ -101,7 +110,7 @@ pub async fn run(settings: Settings, mut commands: mpsc::Receiver<SerialCommand>
                         return;
                     }
                 }
-                if !wait(watch.filter(|_| announced), pause, &mut commands).await {
+                if !wait(watch.filter(|_| announced), pause, commands).await {
                     return;
                 }
                 pause = if announced { PAUSES.0 } else { (pause * 2).min(PAUSES.1) };
@@ -109,7 +118,7 @@ pub async fn run(settings: Settings, mut commands: mpsc::Receiver<SerialCommand>
             }
         };
         told.clone_from(&reason);
-        if events.send(SerialEvent::Closed { reason }).await.is_err() || !wait(None, PAUSES.0, &mut commands).await {
+        if events.send(SerialEvent::Closed { reason }).await.is_err() || !wait(None, PAUSES.0, commands).await {
             return;
         }
     }

@@ -109,7 +109,16 @@ const WRITE_WITHIN: Duration = Duration::from_secs(5);
 const GOODBYE_WITHIN: Duration = Duration::from_millis(100);
 
 /// Runs until the command channel is closed or nobody listens to the events any more.
-pub async fn run<E: From<Event>>(acquirer: Acquirer, commands: mpsc::Receiver<Command>, events: mpsc::Sender<E>) {
+pub async fn run<E: From<Event>>(acquirer: Acquirer, mut commands: mpsc::Receiver<Command>, events: mpsc::Sender<E>) {
+    serve(&acquirer, &mut commands, &events).await;
+}
+
+/// The same over channels that stay whole when it is stopped, so that another one can take them over.
+pub async fn serve<E: From<Event>>(
+    acquirer: &Acquirer,
+    commands: &mut mpsc::Receiver<Command>,
+    events: &mpsc::Sender<E>,
+) {
     let driver = Driver { acquirer, commands, events, buffer: Zeroizing::new(vec![0; PIECE]) };
     // Either way out means that the other side has gone, and there is nobody to tell.
     let _ = driver.run().await;
@@ -122,10 +131,10 @@ pub(super) async fn attempt(acquirer: &Acquirer, address_index: usize, within: D
     Ok(())
 }
 
-struct Driver<E> {
-    acquirer: Acquirer,
-    commands: mpsc::Receiver<Command>,
-    events: mpsc::Sender<E>,
+struct Driver<'a, E> {
+    acquirer: &'a Acquirer,
+    commands: &'a mut mpsc::Receiver<Command>,
+    events: &'a mpsc::Sender<E>,
     buffer: Zeroizing<Vec<u8>>,
 }
 
@@ -142,7 +151,7 @@ enum Next {
     Read(std::io::Result<usize>),
 }
 
-impl<E: From<Event>> Driver<E> {
+impl<E: From<Event>> Driver<'_, E> {
     async fn run(mut self) -> Result<(), Gone> {
         let mut open: Option<Open> = None;
         let mut waiting: Option<Command> = None;
@@ -186,7 +195,7 @@ impl<E: From<Event>> Driver<E> {
         address_index: usize,
         within: Duration,
     ) -> Result<(Option<Open>, Option<Command>), Gone> {
-        let attempt = connect::open(&self.acquirer, address_index, within);
+        let attempt = connect::open(self.acquirer, address_index, within);
         tokio::pin!(attempt);
         let result = loop {
             tokio::select! {

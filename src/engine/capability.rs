@@ -6,9 +6,11 @@ use crate::domain::cause::Cause;
 use crate::domain::offline::OfflineRefusal;
 use crate::domain::outcome::TerminalState;
 use crate::domain::time::WallTime;
+use crate::engine::command::{Refusal, RefusalKind};
 use crate::engine::devices::usable;
 use crate::engine::machine::Engine;
 use crate::engine::offline::offline_cause;
+use crate::engine::settings::Standstill;
 use crate::engine::sign_in::State;
 use crate::engine::snapshot::{Capability, DeviceView};
 
@@ -23,8 +25,8 @@ struct Hindrance {
 impl Engine {
     /// One word and its cause, worst first.
     pub(super) fn assess(&self) -> (TerminalState, Option<Cause>) {
-        if self.storage_fault.is_some() {
-            return (TerminalState::OutOfService, Some(Cause::P02));
+        if let Some(still) = self.standstill() {
+            return (TerminalState::OutOfService, Some(still.cause));
         }
         match &self.sign_in.state {
             State::Stopped { cause } => return (TerminalState::OutOfService, Some(*cause)),
@@ -45,10 +47,24 @@ impl Engine {
         }
     }
 
+    /// Why nothing is sent and no payment taken, if so: the disk refuses, or the daemon runs in safe mode.
+    pub(super) fn standstill(&self) -> Option<Standstill> {
+        let storage = self.storage_fault.as_ref();
+        let storage = storage.map(|fault| Standstill { cause: Cause::P02, evidence: fault.clone() });
+        storage.or_else(|| self.settings.safe_mode.clone())
+    }
+
+    /// The refusal of everything that would do something, if nothing may be done.
+    pub(super) fn stands_still(&self, what: &str) -> Option<Refusal> {
+        let Standstill { cause, evidence } = self.standstill()?;
+        let why = if cause == Cause::P02 { "storage fault" } else { "safe mode" };
+        Some(Refusal::because(RefusalKind::WrongState, cause, format!("{why}, {what}: {evidence}")))
+    }
+
     /// The sentence behind the cause.
     pub(super) fn evidence(&self) -> String {
-        if let Some(fault) = &self.storage_fault {
-            return fault.clone();
+        if let Some(still) = self.standstill() {
+            return still.evidence;
         }
         if !self.sign_in.evidence.is_empty() {
             return self.sign_in.evidence.clone();
@@ -138,6 +154,7 @@ impl Engine {
     /// The cause behind an offline refusal, where one applies.
     fn why_refused(&self, refusal: OfflineRefusal) -> Option<Cause> {
         match refusal {
+            OfflineRefusal::Stopped | OfflineRefusal::Storage if self.standstill().is_some() => self.assess().1,
             OfflineRefusal::Stopped if self.reversals.undecided() => self.reversals.trouble.or(Some(Cause::B06)),
             OfflineRefusal::Stopped => self.assess().1,
             other => offline_cause(other),

@@ -2,6 +2,7 @@
 
 use crate::domain::amount::{Currency, Money};
 use crate::domain::cause::Cause;
+use crate::domain::heal::Fault;
 use crate::domain::ids::{IdempotencyKey, OperatorId, TransactionCode, TransactionId};
 use crate::domain::offline::{OfflineMode, Resolution};
 use crate::domain::outcome::{Outcome, Role, TransactionKind};
@@ -214,6 +215,13 @@ pub enum Command {
         /// An empty file of the caller's. Writing to it may hang, so nobody else may have to wait for that.
         to: std::os::fd::OwnedFd,
     },
+    /// What was broken and what was done about it.
+    HealLog {
+        /// At most so many, newest first, 1 ..= 1000.
+        limit: u16,
+    },
+    /// Ends safe mode: the daemon starts anew.
+    LeaveSafeMode,
     /// A bus client is gone.
     ClientGone {
         /// Its unique name.
@@ -299,6 +307,8 @@ pub enum Reply {
     },
     /// Rows of the journal.
     Journal(Vec<JournalRow>),
+    /// Faults and what was done about them, newest first.
+    Faults(Vec<Fault>),
     /// The journal was checked.
     JournalChecked(JournalCheck),
     /// So many payments were there to be sent.

@@ -94,6 +94,8 @@ pub enum Event {
         /// What is unsent altogether.
         totals: QueueTotals,
     },
+    /// A link, address or route has come back: the way to the host may be open again.
+    LinkReturned,
     /// The system's clock is synchronised with a time server now.
     ClockSynchronised,
     /// The key ceremony moved on, or a master key was loaded or removed.

@@ -148,9 +148,8 @@ impl Engine {
 
     /// `Drain`: without waiting for the back-off; a terminal that is signed out signs in first.
     pub(super) fn drain_asked(&mut self, id: CommandId) {
-        if let Some(fault) = &self.storage_fault {
-            let text = format!("storage fault, nothing is sent: {fault}");
-            return self.refuse(id, Refusal::because(RefusalKind::WrongState, Cause::P02, text));
+        if let Some(refusal) = self.stands_still("nothing is sent") {
+            return self.refuse(id, refusal);
         }
         if let Some(cause) = self.sign_in_hopeless() {
             let text = format!("the terminal cannot sign in with the host by itself: {}", self.sign_in.evidence);
@@ -167,12 +166,13 @@ impl Engine {
         if self.forwarder.is_over() {
             self.drained();
         }
+        let still = self.standstill().is_some();
         let forwarder = &mut self.forwarder;
         let due = matches!(forwarder.hand, Hand::Empty)
             && forwarder.totals.waiting > 0
             && forwarder.not_before <= self.now.mono
             && self.sign_in.is_on()
-            && self.storage_fault.is_none();
+            && !still;
         if due {
             forwarder.hand = Hand::Loading;
             let after = forwarder.after;

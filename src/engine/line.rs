@@ -95,7 +95,7 @@ impl Errands {
 impl Engine {
     /// Gives the free line to whoever is next.
     pub(super) fn next_on_line(&mut self) {
-        if self.line != Line::Idle || self.storage_fault.is_some() {
+        if self.line != Line::Idle || self.standstill().is_some() {
             return;
         }
         if let Some(purpose) = self.next_purpose() {
@@ -161,9 +161,8 @@ impl Engine {
         if self.errands.patience.len() >= MAX_ERRANDS || self.sale.is_some() {
             return self.refuse(id, Refusal::new(RefusalKind::Busy, "the line to the host is in use; try again"));
         }
-        if let Some(fault) = &self.storage_fault {
-            let text = format!("storage fault, nothing is sent: {fault}");
-            return self.refuse(id, Refusal::because(RefusalKind::WrongState, Cause::P02, text));
+        if let Some(refusal) = self.stands_still("nothing is sent") {
+            return self.refuse(id, refusal);
         }
         self.errands.patience.insert(id, self.now.mono.after(ERRAND_REPLY));
         self.errands.queue.push_back(purpose);

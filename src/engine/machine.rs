@@ -18,6 +18,7 @@ use crate::engine::host_history::HostHistory;
 use crate::engine::jitter::Jitter;
 use crate::engine::keys::Deferred;
 use crate::engine::line::{Errands, Line, Purpose};
+use crate::engine::link::Flapping;
 use crate::engine::operator::Operators;
 use crate::engine::record::{Record, Recovered};
 use crate::engine::reversal::Reversals;
@@ -46,6 +47,7 @@ pub struct Engine {
     pub(super) sign_in: SignIn,
     pub(super) line: Line,
     pub(super) host: HostHistory,
+    pub(super) flapping: Flapping,
     pub(super) errands: Errands,
     pub(super) sale: Option<Sale>,
     pub(super) scripts: Scripts,
@@ -79,6 +81,7 @@ impl Engine {
             sign_in: SignIn::new(stored.signed_in_at),
             line: Line::Idle,
             host: HostHistory::default(),
+            flapping: Flapping::default(),
             errands: Errands::default(),
             sale: None,
             scripts: Scripts::recovered(stored.scripts, now.mono),
@@ -176,6 +179,7 @@ impl Engine {
             }
             Event::OfflineJudged(verdict) => self.offline_judged(verdict),
             Event::QueueHeadLoaded { head, totals } => self.queue_head_loaded(head, totals),
+            Event::LinkReturned => self.link_returned(),
             Event::ClockSynchronised => self.clock_synchronised(),
             Event::StorageChanged { fault } => self.storage_changed(fault),
         }
@@ -336,6 +340,8 @@ impl Engine {
             | Command::VerifyJournal
             | Command::ExportJournal { .. }
             | Command::Backup { .. }
+            | Command::HealLog { .. }
+            | Command::LeaveSafeMode
             | Command::LoadKeyComponent { .. }
             | Command::LoadKeyComponentAtKeypad { .. }
             | Command::AbandonKeyLoad => {

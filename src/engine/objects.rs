@@ -47,8 +47,8 @@ impl Engine {
             let text = format!("at most {} minor units per payment (acquirer profile)", self.settings.max_amount);
             return Err(Refusal::new(RefusalKind::LimitExceeded, text));
         }
-        if let Some(fault) = &self.storage_fault {
-            return Err(Refusal::because(RefusalKind::WrongState, Cause::P02, format!("storage fault: {fault}")));
+        if let Some(refusal) = self.stands_still("no payment is taken") {
+            return Err(refusal);
         }
         self.book.room_for(new.caller.uid)
     }

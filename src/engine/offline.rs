@@ -114,7 +114,11 @@ impl Engine {
         if self.storage_fault.is_some() {
             return Some(OfflineRefusal::Storage);
         }
-        if stopped || self.keys.master_check.is_none() || self.reversals.undecided() {
+        if stopped
+            || self.settings.safe_mode.is_some()
+            || self.keys.master_check.is_none()
+            || self.reversals.undecided()
+        {
             return Some(OfflineRefusal::Stopped);
         }
         if amount > limits.per_sale {

@@ -51,8 +51,8 @@ impl Engine {
 
     /// The payment, as it is at hand, if a person may decide about it now.
     fn decidable(&self, found: Option<TransactionView>) -> Result<TransactionView, Refusal> {
-        if let Some(fault) = &self.storage_fault {
-            return Err(Refusal::because(RefusalKind::WrongState, Cause::P02, format!("storage fault: {fault}")));
+        if let Some(refusal) = self.stands_still("nothing can be decided") {
+            return Err(refusal);
         }
         if !self.operators.supervisor_on_duty() {
             let text = "a supervisor must be signed in to decide about what is unsent";

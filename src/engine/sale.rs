@@ -162,9 +162,8 @@ impl Engine {
     /// Whether a card payment could be sent to the host, now or after a sign-in that needs nobody (`false`), or must do
     /// without it (`true`).
     fn may_trade(&self, mode: OfflineMode, money: Money) -> Result<bool, Refusal> {
-        if let Some(fault) = &self.storage_fault {
-            let text = format!("storage fault, no payment is safe: {fault}");
-            return Err(Refusal::because(RefusalKind::WrongState, Cause::P02, text));
+        if let Some(refusal) = self.stands_still("no payment is safe") {
+            return Err(refusal);
         }
         if self.settings.operator_required && self.operators.on_duty.is_none() {
             let text = "no operator is signed in; use `posctl operator sign-in`";
@@ -190,7 +189,7 @@ impl Engine {
                 Purpose::SignIn | Purpose::SignOut(_) | Purpose::Reversal(_) | Purpose::Sale(_) | Purpose::Script(_),
             ) => false,
         };
-        line && self.sign_in.is_on() && self.nothing_first() && self.storage_fault.is_none()
+        line && self.sign_in.is_on() && self.nothing_first() && self.standstill().is_none()
     }
 
     /// Nothing that has to be sent before the next payment.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::amount::Currency;
+use crate::domain::cause::Cause;
 use crate::domain::ids::{MerchantId, TerminalId};
 use crate::domain::offline::OfflineLimits;
 
@@ -43,8 +44,20 @@ pub struct Settings {
     pub offline: OfflineLimits,
     /// How what was accepted offline is forwarded.
     pub forwarding: ForwardSettings,
+    /// Why the daemon keeps still: it has ended again and again, or cannot work with what is on disk. Nothing is sent and
+    /// no payment taken then; what is on file can be read.
+    pub safe_mode: Option<Standstill>,
     /// This boot (`/proc/sys/kernel/random/boot_id`).
     pub boot: String,
+}
+
+/// Why nothing is done at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standstill {
+    /// The code of the catalogue.
+    pub cause: Cause,
+    /// What was seen.
+    pub evidence: String,
 }
 
 /// How payments accepted offline are forwarded. Source: the acquirer profile, `[offline]`.

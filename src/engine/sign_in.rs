@@ -8,7 +8,8 @@
 //! wanted  → off        master key removed
 //! wanted  → stopped    a second refusal while the renewal waited for the line
 //! asking  → on         00 and all check values right
-//! asking  → wanted     no answer, temporary refusal, first wrong check value: again after a growing wait
+//! asking  → wanted     no answer, temporary refusal, first wrong check value: again after a growing wait;
+//!                      the network was away meanwhile: again at once
 //! asking  → off        master key removed
 //! asking  → stopped    permanent refusal, second wrong check value, unreadable key block
 //! on      → wanted     a caller or the host asks, keys refused or too old, another master key
@@ -144,6 +145,13 @@ impl SignIn {
         self.wrong_checks = 0;
     }
 
+    /// The exchange under way is given up and begun again.
+    pub fn ask_anew(&mut self, now: Instant) {
+        if let State::Asking { attempt } = self.state {
+            self.state = State::Wanted { at: now, attempt, cause: None };
+        }
+    }
+
     fn is_tried(&self) -> bool {
         matches!(self.state, State::Wanted { .. } | State::Asking { .. })
     }
@@ -163,9 +171,8 @@ impl Engine {
             let text = "no master key is loaded; load it with `posctl keys load`";
             return self.refuse(id, Refusal::because(RefusalKind::WrongState, Cause::K04, text));
         }
-        if let Some(fault) = &self.storage_fault {
-            let text = format!("storage fault, nothing is sent: {fault}");
-            return self.refuse(id, Refusal::because(RefusalKind::WrongState, Cause::P02, text));
+        if let Some(refusal) = self.stands_still("nothing is sent") {
+            return self.refuse(id, refusal);
         }
         if self.sale.is_some() {
             let text = "a payment is under way; try again when it is over";

@@ -160,6 +160,12 @@ impl Reader {
         }
     }
 
+    /// Another one with the same settings, as at the start.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self::new(self.settings.clone())
+    }
+
     /// The state last reported.
     pub fn state(&self) -> (DeviceState, Option<Cause>) {
         self.reported

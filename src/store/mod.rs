@@ -8,6 +8,7 @@ pub mod backup;
 mod disk;
 mod entry;
 mod error;
+pub mod heal;
 mod journal;
 pub mod life;
 mod offline;

@@ -503,6 +503,8 @@ fn name(command: &Command) -> &'static str {
         Command::VerifyJournal => "verify-journal",
         Command::ExportJournal { .. } => "export-journal",
         Command::Backup { .. } => "backup",
+        Command::HealLog { .. } => "heal-log",
+        Command::LeaveSafeMode => "leave-safe-mode",
         Command::ClientGone { .. } => "client-gone",
     }
 }

@@ -73,6 +73,8 @@ pub struct Setup {
     pub keypad: Vec<String>,
     /// More lines for smartposd.toml, before its tables.
     pub config: String,
+    /// Lines for its table `[heal]`; `None` turns safe mode off: a rig kills its daemon more often than it dies by itself.
+    pub heal_config: Option<String>,
     /// More of the daemon's environment.
     pub environment: Vec<(&'static str, String)>,
     /// More lines for its table `[reader]`.
@@ -167,13 +169,14 @@ impl Rig {
         let config = format!(
             "terminal_id = \"99000001\"\nmerchant_id = \"999000000000001\"\nprofile = \"rig\"\n\
              profile_dirs = [{shipped:?}, {own:?}]\nstate_dir = {:?}\nlanguage = \"en\"\n{}\n\
-             [reader]\npath = {:?}\n{}\n[keypad]\npath = {:?}\n{}\n",
+             [reader]\npath = {:?}\n{}\n[keypad]\npath = {:?}\n{}\n[heal]\n{}\n",
             self.path("state"),
             self.setup.config,
             self.path("ttyReader"),
             self.setup.reader_config,
             self.path("event0"),
             self.setup.keypad_config,
+            self.setup.heal_config.as_deref().unwrap_or("safe_mode_after = 0"),
         );
         fs::write(self.path("smartposd.toml"), config).unwrap();
         // The path has to exist as a file, so that the daemon finds something to open.
@@ -234,6 +237,30 @@ impl Rig {
             assert!(daemon.0.wait().unwrap().success(), "the daemon did not end well:\n{}", self.log());
         }
         self.kill_daemon();
+    }
+
+    /// Waits until the daemon has ended by itself; its exit code.
+    pub fn wait_daemon(&mut self) -> Option<i32> {
+        let daemon = &mut self.daemon.as_mut().unwrap().0;
+        let ended = eventually("the daemon to end", || daemon.try_wait().unwrap());
+        self.kill_daemon();
+        ended.code()
+    }
+
+    /// Waits until the daemon has said nothing to the service manager for so long; the time since `start`.
+    pub fn silent_for(&self, span: Duration, start: Instant) -> Duration {
+        self.notify.set_read_timeout(Some(span)).unwrap();
+        while self.notify.recv(&mut [0u8; 512]).is_ok() {}
+        self.notify.set_read_timeout(Some(PATIENCE)).unwrap();
+        start.elapsed()
+    }
+
+    /// The bus ends and comes back at the same address.
+    pub fn restart_bus(&mut self) {
+        let _ = self.bus.0.kill();
+        let _ = self.bus.0.wait();
+        let _ = fs::remove_file(self.path("bus"));
+        self.bus = start_bus(&which("dbus-daemon").unwrap(), self.dir.path()).0;
     }
 
     pub fn stop_acquirer(&mut self) {

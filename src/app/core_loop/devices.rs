@@ -4,6 +4,7 @@ use super::Core;
 use super::news::Line;
 use crate::diagnose::events::JournalEvent;
 use crate::domain::card::TapFailure;
+use crate::domain::heal::Rung;
 use crate::domain::ids::OperatorId;
 use crate::domain::time::Now;
 use crate::driver::evdev::KeypadDeviceEvent;
@@ -130,7 +131,11 @@ impl Core {
         match output {
             ReaderOutput::Write(bytes) => self.hand_to_reader(SerialCommand::Write(bytes)),
             ReaderOutput::SetBaud(rate) => self.hand_to_reader(SerialCommand::SetBaud(rate)),
-            ReaderOutput::Reopen => self.hand_to_reader(SerialCommand::Reopen),
+            ReaderOutput::Reopen => {
+                if self.may_take(now, Rung::Reopen) {
+                    self.hand_to_reader(SerialCommand::Reopen);
+                }
+            }
             ReaderOutput::StateChanged(state, cause) => {
                 self.tell_engine(now, Event::DeviceChanged { device: Device::Reader, state, cause });
             }
@@ -139,8 +144,16 @@ impl Core {
                 tracing::info!(POS_EVENT = event, POS_COMPONENT = "reader", "card reader {model}, firmware {firmware}");
                 self.tell_engine(now, Event::DeviceIdentified { device: Device::Reader, model, firmware });
             }
-            ReaderOutput::PulseReset => self.pulse_reset(),
-            ReaderOutput::PowerCycle => self.switch_power(),
+            ReaderOutput::PulseReset => {
+                if self.may_take(now, Rung::ResetLine) {
+                    self.pulse_reset();
+                }
+            }
+            ReaderOutput::PowerCycle => {
+                if self.may_take(now, Rung::PowerCycle) {
+                    self.switch_power();
+                }
+            }
             ReaderOutput::PresentAgain(failure) => {
                 card_not_read(failure, "card to be tried again");
                 self.tell_engine(now, Event::CardFailed(failure));

@@ -41,6 +41,8 @@ impl Core {
                 let rows = self.teller.store().export_journal(after, limit);
                 Ok(rows.map(Reply::Journal).map_err(|e| books::refusal(&e)))
             }
+            Command::HealLog { limit } => Ok(self.heal_log(limit)),
+            Command::LeaveSafeMode => Ok(self.leave_safe_mode()),
             Command::DenyCard { pan, note } => Ok(self.deny_card(now, &pan, &note)),
             Command::VerifyJournal => return self.check_journal(reply),
             Command::Backup { passphrase, to } => return self.back_up(passphrase, to, reply),
@@ -113,8 +115,14 @@ impl Core {
                 self.reader.handle(now.mono, ReaderEvent::StartTap { request: *request, deadline });
             }
             Action::StopPolling => self.reader.handle(now.mono, ReaderEvent::StopTap),
-            Action::ResetReader => self.reader.handle(now.mono, ReaderEvent::ResetAsked),
-            Action::PowerCycleReader => self.reader.handle(now.mono, ReaderEvent::PowerCycleAsked),
+            Action::ResetReader => {
+                self.mending.by_hand = true;
+                self.reader.handle(now.mono, ReaderEvent::ResetAsked);
+            }
+            Action::PowerCycleReader => {
+                self.mending.by_hand = true;
+                self.reader.handle(now.mono, ReaderEvent::PowerCycleAsked);
+            }
             Action::AskConfirmation(_) => self.start_entry(now, Entry::ConfirmAmount),
             Action::AskPin { pan } => match self.host.pin_cipher(&pan) {
                 Some(cipher) => self.start_entry(now, Entry::Pin { cipher, min: 4, max: 12, bypass: false }),

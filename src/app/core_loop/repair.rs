@@ -2,6 +2,7 @@
 
 use super::Core;
 use crate::diagnose::events::JournalEvent;
+use crate::domain::heal::Rung;
 use crate::driver::repair::{RepairCommand, RepairEvent};
 use crate::driver::serial::SerialCommand;
 
@@ -30,6 +31,21 @@ impl Core {
                 }
             }
             (Some(_) | None, _) => self.hand_to_reader(SerialCommand::Reopen),
+        }
+    }
+
+    /// What the thread of the strong measures says; when it has ended, reopening is the strongest measure left.
+    pub(super) fn repair_said(&mut self, event: Option<RepairEvent>) {
+        match event {
+            Some(event) => self.repaired(event),
+            None => {
+                tracing::error!(
+                    POS_EVENT = JournalEvent::DeviceRepair.as_str(),
+                    POS_COMPONENT = "repair",
+                    "the thread for reset line and power has ended"
+                );
+                self.wires.repair = None;
+            }
         }
     }
 
@@ -64,9 +80,11 @@ impl Core {
                 );
             }
             RepairEvent::LineFailed(why) => {
+                self.measure_failed(Rung::ResetLine);
                 tracing::warn!(POS_EVENT = JournalEvent::DeviceRepair.as_str(), POS_COMPONENT = "reader", POS_EVIDENCE = %why, "the reset line is of no use");
             }
             RepairEvent::PowerFailed(why) => {
+                self.measure_failed(Rung::PowerCycle);
                 tracing::warn!(POS_EVENT = JournalEvent::DeviceRepair.as_str(), POS_COMPONENT = "reader", POS_EVIDENCE = %why, "the card reader's power is not switched");
                 // The machine waits for a port that comes back.
                 self.hand_to_reader(SerialCommand::Reopen);

@@ -15,6 +15,14 @@ const TOLERANCE: i64 = 600;
 /// Keys, terminal, devices, clock, operator, and storage or service where they are known to fail. `answers`: the host does,
 /// now.
 pub(super) fn findings(snapshot: &Snapshot, answers: bool, now: WallTime) -> Vec<Finding> {
+    let evidence = &snapshot.terminal.evidence;
+    if let Some(cause @ (Cause::S01 | Cause::S02)) = snapshot.terminal.cause {
+        let why = "not looked at in safe mode";
+        let idle = [Step::Keys, Step::Terminal, Step::Reader, Step::Keypad, Step::Operator];
+        let mut found: Vec<_> = idle.into_iter().map(|step| Finding::new(step, Found::NotRun, why)).collect();
+        found.extend([clock(snapshot, now), failed(Step::Service, cause, evidence)]);
+        return found;
+    }
     let mut found = vec![
         keys(snapshot),
         terminal(snapshot, answers),
@@ -23,10 +31,8 @@ pub(super) fn findings(snapshot: &Snapshot, answers: bool, now: WallTime) -> Vec
         clock(snapshot, now),
         operator(snapshot),
     ];
-    let evidence = &snapshot.terminal.evidence;
     match snapshot.terminal.cause {
         Some(cause @ Cause::P02) => found.push(failed(Step::Storage, cause, evidence)),
-        Some(cause @ (Cause::S01 | Cause::S02)) => found.push(failed(Step::Service, cause, evidence)),
         _ => found.push(Finding::new(Step::Service, Found::Worked, "the daemon runs")),
     }
     found

@@ -87,6 +87,9 @@ pub enum Command {
                       15 software or parameters, 16 the operator, 1 the diagnosis could not run."
     )]
     Doctor,
+    /// What mended itself, and how
+    #[command(subcommand)]
+    Heal(HealCommand),
     /// The configuration of smartposd
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -101,6 +104,19 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+}
+
+/// `posctl heal …`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum HealCommand {
+    /// Faults, what was done about them, how long they lasted; time to repair per cause, successes per measure
+    Log {
+        /// At most so many, newest first
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// End safe mode: the daemon forgets its failed starts and starts anew
+    LeaveSafeMode,
 }
 
 /// `posctl operator …`

@@ -11,6 +11,7 @@ use crate::app::posctl::money;
 use crate::app::posctl::output::{Voice, number};
 use crate::app::posctl::text::pick;
 use crate::bus::client::{Client, ClientError, Row};
+use crate::domain::cause::Cause;
 use crate::domain::prompt::Language;
 
 /// What stands in the way.
@@ -47,6 +48,10 @@ pub async fn guard(client: &Client, occasion: Occasion, voice: Voice) -> Result<
 
 /// `None` if nothing is.
 fn unsent(queue: &Row, occasion: Occasion) -> Result<Option<Unsent>, Fault> {
+    // Without a store the daemon does not know what is unsent; its numbers are none.
+    if queue.get("Cause").and_then(Value::as_str) == Some(Cause::S02.as_str()) {
+        return Err(ClientError::Broken("the database cannot be read: what is unsent is not known".to_owned()).into());
+    }
     // A number that is not told is no zero.
     let told = |name: &str| queue.get(name).and_then(Value::as_u64).ok_or_else(|| missing(name));
     let (waiting, held, reversals) = (told("Depth")?, told("Held")?, told("Reversals")?);

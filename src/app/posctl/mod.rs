@@ -10,6 +10,7 @@ mod csv;
 mod doctor;
 pub(super) mod error;
 mod guard;
+mod heal;
 mod journal;
 mod money;
 mod output;
@@ -162,6 +163,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
             });
         }
         Command::Doctor => return doctor::run(&client, voice).await,
+        Command::Heal(command) => heal::obey(&client, *command, voice).await?,
         Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }
     Ok(Exit::Done)

@@ -130,6 +130,7 @@ pub fn settings() -> Settings {
         reversal_retries: 3,
         offline: OfflineLimits::default(),
         forwarding: ForwardSettings::default(),
+        safe_mode: None,
         boot: "boot-1".to_owned(),
     }
 }

@@ -79,6 +79,8 @@ pub enum HostEvent {
     Ask(HostRequest),
     /// Nobody waits any more.
     Leave,
+    /// A link, address or route has come back: an attempt that hangs in the old state of the network begins anew.
+    LinkReturned,
 }
 
 /// What is to be done.
@@ -222,6 +224,7 @@ impl Host {
             HostEvent::Closed { connection, evidence } => self.closed(now, connection, evidence),
             HostEvent::Ask(request) => self.ask(now, &request),
             HostEvent::Leave => self.leave(),
+            HostEvent::LinkReturned => self.link_returned(now),
         }
     }
 

@@ -104,6 +104,16 @@ impl Host {
         now.after(self.profile.timers.idle_close.max(GRACE))
     }
 
+    /// A connection that is being opened waits for the kernel's next repetition, seconds away by now: it begins anew, at the
+    /// same address and within the same time. No byte of a request has left on it. A standing connection stays: it survives
+    /// an interruption.
+    pub(super) fn link_returned(&mut self, now: Instant) {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Reaching(reaching) => self.attempt(now, reaching),
+            other @ (State::Idle | State::Connected { .. } | State::Asking { .. }) => self.state = other,
+        }
+    }
+
     pub(super) fn leave(&mut self) {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle => {}

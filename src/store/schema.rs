@@ -75,12 +75,14 @@ impl Pages {
     }
 }
 
-/// Opens the file, exclusively, durable, migrated.
+/// Opens the file for real payments.
+#[cfg(test)]
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError> {
     open_for(path, options, Use::Live)
 }
 
-/// The same for real payments or for training. A file of the other kind is refused before anything in it is changed.
+/// Opens the file, exclusively, durable, migrated, for real payments or for training. A file of the other kind is refused
+/// before anything in it is changed.
 pub fn open_for(path: &Path, options: &OpenOptions, purpose: Use) -> Result<Connection, StoreError> {
     let mut db = match &options.vfs {
         None => {

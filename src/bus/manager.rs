@@ -55,6 +55,11 @@ impl Manager {
         FEATURES.to_vec()
     }
 
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn training(&self) -> bool {
+        self.gate.training()
+    }
+
     #[zbus(property)]
     fn health(&self) -> &str {
         view::health(&self.gate.snapshot())

@@ -100,6 +100,8 @@ pub struct SaleOrder {
     pub reference: Option<String>,
     /// Whether it may be accepted without the host; `None` leaves it to the contract's default.
     pub mode: Option<String>,
+    /// An exercise, for a daemon in training mode only.
+    pub training: bool,
 }
 
 /// What `ListTransactions` is given.
@@ -255,6 +257,9 @@ impl Client {
         }
         if let Some(mode) = &order.mode {
             options.insert("mode", Variant::from(mode.as_str()));
+        }
+        if order.training {
+            options.insert("training", Variant::from(true));
         }
         let body = ("sale", order.key.as_str(), order.minor, order.currency.as_str(), options);
         self.call(TERMINAL, TERMINAL_INTERFACE, "CreateTransaction", &body).await.and_then(one_text)

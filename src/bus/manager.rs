@@ -21,7 +21,7 @@ use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
 
 /// What this build can do beyond the members of the contract.
-const FEATURES: [&str; 10] = [
+const FEATURES: &[&str] = &[
     "sale",
     "operator-at-keypad",
     "keys-at-keypad",
@@ -32,6 +32,7 @@ const FEATURES: [&str; 10] = [
     "causes",
     "diagnosis-steps",
     "heal",
+    "training",
 ];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;

@@ -72,11 +72,11 @@ pub(super) fn order(
 fn same_kind(training: bool, wanted: bool) -> Result<()> {
     let text = match (training, wanted) {
         (true, false) => {
-            "the terminal is in training mode and moves no money; a payment is made only with option 'training' = true. To \
-             take real payments: systemctl start smartposd"
+            "the terminal is in training mode and moves no money; a payment is made only with option 'training' = true \
+             (posctl sale --training). To take real payments: posctl training stop"
         }
         (false, true) => {
-            "the terminal is not in training mode: this would charge the card. To train: systemctl start smartposd-training"
+            "the terminal is not in training mode: this would charge the card. To train: posctl training start"
         }
         (true, true) | (false, false) => return Ok(()),
     };

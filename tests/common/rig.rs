@@ -81,6 +81,8 @@ pub struct Setup {
     pub reader_config: String,
     /// More lines for its table `[keypad]`.
     pub keypad_config: String,
+    /// More arguments for the daemon.
+    pub arguments: Vec<String>,
     /// A command that becomes the daemon, such as `nsenter …`; empty starts it as it is.
     pub through: Vec<String>,
 }
@@ -196,6 +198,7 @@ impl Rig {
         let mut command = Command::new(words.next().unwrap());
         command.args(words);
         command.arg("--config").arg(self.path("smartposd.toml")).arg("--bus").arg(&self.bus_address);
+        command.args(&self.setup.arguments);
         command.env("NOTIFY_SOCKET", self.path("notify.sock")).stderr(log).stdin(Stdio::null());
         command.env("LD_PRELOAD", fake_evdev());
         command.env("FAKE_EVDEV", format!("{}={}", self.path("event0").display(), self.path("keys.sock").display()));

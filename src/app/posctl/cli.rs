@@ -90,6 +90,9 @@ pub enum Command {
     /// What mended itself, and how
     #[command(subcommand)]
     Heal(HealCommand),
+    /// Training mode: own state, own keys, own host; no money moves
+    #[command(subcommand)]
+    Training(TrainingCommand),
     /// The configuration of smartposd
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -187,6 +190,9 @@ pub struct SaleArguments {
     /// Whether it may be accepted without the acquirer: online-only, prefer-online, offline-only
     #[arg(long, value_parser = mode, default_value = "online-only")]
     pub mode: OfflineMode,
+    /// An exercise: only in training mode, where nothing else is taken
+    #[arg(long)]
+    pub training: bool,
 }
 
 impl SaleArguments {
@@ -259,6 +265,17 @@ pub enum ReaderCommand {
     Reset,
     /// Switch the card reader's power off and on, where that is configured
     PowerCycle,
+}
+
+/// `posctl training …`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum TrainingCommand {
+    /// Whether payments are real
+    Status,
+    /// Change to training; refused while a payment is under way or anything is unsent
+    Start,
+    /// Change back to real payments
+    Stop,
 }
 
 /// `posctl config …`

@@ -38,6 +38,8 @@ pub enum Fault {
     },
     /// The configuration is wrong.
     Config(Vec<String>),
+    /// A payment is under way, so this must not happen.
+    PaymentUnderWay,
     /// Something is unsent, so this must not happen.
     Unsent(Box<Unsent>),
     /// The journal is not whole.
@@ -99,6 +101,7 @@ impl Fault {
             Self::KeypadEntry => "KeypadEntry",
             Self::Machine { .. } => "Machine",
             Self::Config(_) => "Config",
+            Self::PaymentUnderWay => "Busy",
             Self::Unsent(_) => "Unsent",
             Self::JournalBroken { .. } => "JournalBroken",
         }
@@ -127,6 +130,9 @@ impl Fault {
             ),
             Self::Machine { doing, source } => format!("{doing}: {source}"),
             Self::Config(complaints) => complaints.join("\n"),
+            Self::PaymentUnderWay => {
+                pick(language, "有一笔付款正在进行".to_owned(), "a payment is under way".to_owned())
+            }
             Self::Unsent(unsent) => unsent.sentence(language),
             Self::JournalBroken { row, what } => pick(
                 language,
@@ -149,6 +155,7 @@ impl Fault {
             Self::KeypadEntry => {
                 ("请重试；密码错误或超时会结束输入", "try again; a wrong password or a time-out ends the entry")
             }
+            Self::PaymentUnderWay => ("请等付款结束后重试", "wait for its end, then try again"),
             Self::Machine { .. } => ("请检查路径和权限", "check the path and its permissions"),
             Self::Unsent(unsent) => return unsent.remedy(language),
             Self::JournalBroken { .. } => (

@@ -46,6 +46,12 @@ pub async fn guard(client: &Client, occasion: Occasion, voice: Voice) -> Result<
     }
 }
 
+/// Refuses while anything is.
+pub async fn refuse(client: &Client, occasion: Occasion) -> Result<(), Fault> {
+    let unsent = unsent(&client.queue().await?, occasion)?;
+    unsent.map_or(Ok(()), |unsent| Err(Fault::Unsent(Box::new(unsent))))
+}
+
 /// `None` if nothing is.
 fn unsent(queue: &Row, occasion: Occasion) -> Result<Option<Unsent>, Fault> {
     // Without a store the daemon does not know what is unsent; its numbers are none.
@@ -79,6 +85,7 @@ impl Unsent {
             Occasion::Removal => pick(language, "卸载", "a removal"),
             Occasion::Purge => pick(language, "清除", "a purge"),
             Occasion::SignOut => pick(language, "签退", "a sign-out"),
+            Occasion::Training => pick(language, "开始培训", "a training"),
         };
         let of = if sums.is_empty() { String::new() } else { format!(" ({sums})") };
         pick(
@@ -135,7 +142,9 @@ mod tests {
             (queue(0, 1, 0, json!({"CNY": 12_800})), "queue resolve"),
             (queue(0, 0, 1, json!({})), "queue drain"),
         ] {
-            for occasion in [Occasion::Upgrade, Occasion::Removal, Occasion::Purge, Occasion::SignOut] {
+            for occasion in
+                [Occasion::Upgrade, Occasion::Removal, Occasion::Purge, Occasion::SignOut, Occasion::Training]
+            {
                 let objection = unsent(&row, occasion).unwrap().unwrap();
                 for language in [Language::Zh, Language::En] {
                     assert!(objection.remedy(language).contains(step), "{:?}", objection.remedy(language));

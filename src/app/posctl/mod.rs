@@ -21,6 +21,7 @@ mod sale;
 pub(super) mod secret;
 mod status;
 pub(super) mod text;
+mod training;
 mod transactions;
 mod watch;
 mod ways;
@@ -129,6 +130,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         Command::Journal(_) | Command::Backup { .. } => Client::connect_patiently(&address).await?,
         _ => Client::connect(&address).await?,
     };
+    training::banner(&client, voice).await;
     match &cli.command {
         Command::Status => status::show(&client, voice).await?,
         Command::SignIn => {
@@ -164,6 +166,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         }
         Command::Doctor => return doctor::run(&client, voice).await,
         Command::Heal(command) => heal::obey(&client, *command, voice).await?,
+        Command::Training(command) => training::obey(&client, *command, voice).await?,
         Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }
     Ok(Exit::Done)

@@ -57,6 +57,7 @@ impl Overview {
             "queue": self.queue,
             "health": of_manager("health"),
             "components": of_manager("components"),
+            "training": of_manager("training"),
             "version": of_manager("version"),
             "features": of_manager("features"),
         })

@@ -185,6 +185,16 @@ impl Rig {
         fs::write(self.path("event0"), "").unwrap();
     }
 
+    /// Other arguments for the daemon's next start.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.setup.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    }
+
+    /// One more variable of the daemon's next start.
+    pub fn set_environment(&mut self, name: &'static str, value: String) {
+        self.setup.environment.push((name, value));
+    }
+
     /// Starts the daemon and waits for `READY=1`.
     pub fn start_daemon(&mut self) {
         self.launch_daemon();
@@ -535,7 +545,7 @@ pub fn start_acquirer(dir: &Path, address: &str, arguments: &[String]) -> (Proce
 }
 
 /// Starts a simulator and waits for its line `ready WHERE`.
-fn spawn_ready(mut command: Command) -> (Process, String) {
+pub fn spawn_ready(mut command: Command) -> (Process, String) {
     let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -51,7 +51,7 @@ pub(super) async fn open(acquirer: &Acquirer, index: usize, within: Duration) ->
     };
     let mut tcp = connect(&addresses, within, expired.as_mut()).await?;
     if training {
-        training::greeted(&mut tcp, endpoint, within, expired.as_mut()).await?;
+        training::greeted(&mut tcp, endpoint).await?;
     }
     // Every message is one small write and waits for its answer: nothing is gained by collecting.
     tcp.set_nodelay(true).map_err(|error| failure(ConnectFailureKind::Unreachable, error))?;
@@ -134,7 +134,7 @@ pub(super) fn failure(kind: ConnectFailureKind, evidence: impl ToString) -> Conn
 }
 
 /// The future's result, or `None` once the time is over.
-pub(super) async fn before<T>(expired: Pin<&mut Sleep>, future: impl Future<Output = T>) -> Option<T> {
+async fn before<T>(expired: Pin<&mut Sleep>, future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
         result = future => Some(result),

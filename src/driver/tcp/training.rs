@@ -5,16 +5,18 @@
 //! live host waits for a request, and gets none.
 
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::time::timeout;
 
-use super::connect::{before, failure};
+use super::connect::failure;
 use crate::domain::link::{ConnectFailure, ConnectFailureKind, Endpoint};
 use crate::domain::training::{GREETING, HOSTS};
+
+/// A training host is on this machine and speaks at once. Shorter than any time to connect, so that the evidence is this.
+const GREETED_WITHIN: Duration = Duration::from_millis(900);
 
 /// Where the endpoint is, if it may be a training host at all.
 pub(super) fn place(endpoint: &Endpoint) -> Result<SocketAddr, ConnectFailure> {
@@ -30,28 +32,13 @@ pub(super) fn place(endpoint: &Endpoint) -> Result<SocketAddr, ConnectFailure> {
 }
 
 /// Waits for the greeting. Nothing is sent.
-pub(super) async fn greeted(
-    stream: &mut TcpStream,
-    at: &Endpoint,
-    within: Duration,
-    expired: Pin<&mut Sleep>,
-) -> Result<(), ConnectFailure> {
+pub(super) async fn greeted(stream: &mut TcpStream, at: &Endpoint) -> Result<(), ConnectFailure> {
     let mut said = [0; GREETING.len()];
-    let what = match before(expired, stream.read_exact(&mut said)).await {
-        Some(Ok(_)) if said == *GREETING => return Ok(()),
-        Some(Ok(_)) => "says something else than a training host does".to_owned(),
-        Some(Err(error)) => format!("did not say that it is a training host: {error}"),
-        None => return Err(silence(at, within)),
+    let (kind, what) = match timeout(GREETED_WITHIN, stream.read_exact(&mut said)).await {
+        Ok(Ok(_)) if said == *GREETING => return Ok(()),
+        Ok(Ok(_)) => (ConnectFailureKind::Handshake, "says something else than a training host".to_owned()),
+        Ok(Err(error)) => (ConnectFailureKind::Handshake, format!("does not say that it is a training host: {error}")),
+        Err(_) => (ConnectFailureKind::TimedOut, "does not say that it is a training host".to_owned()),
     };
-    let text = format!("training: what answers at {at} {what}; nothing was sent to it");
-    Err(failure(ConnectFailureKind::Handshake, text))
-}
-
-fn silence(at: &Endpoint, within: Duration) -> ConnectFailure {
-    let text = format!(
-        "training: {at} takes the connection, but did not say within {:.1} s that it is a training host; nothing was \
-         sent to it",
-        within.as_secs_f32()
-    );
-    failure(ConnectFailureKind::TimedOut, text)
+    Err(failure(kind, format!("training: what answers at {at} {what}; nothing was sent to it")))
 }

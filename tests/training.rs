@@ -23,9 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use command::{ZH, json_of, run, run_in};
 use lesson::Lesson;
 use rig::{PAN, PIN, Rig, SMARTPOSD, Setup, eventually};
-use smartpos::domain::link::Trust;
 use smartpos::domain::training::MASTER_KEY;
-use smartpos::driver::tcp::{self, Acquirer};
 use smartpos::store::Store;
 use smartpos::store::vault::Vault;
 use store_common::sale_offline;
@@ -121,25 +119,6 @@ fn what_is_no_training_host_gets_not_one_byte() {
     eventually("one more connection", || (counts[0].load(Ordering::SeqCst) > before).then_some(()));
     assert_eq!(counts[1].load(Ordering::SeqCst), 0);
     assert_eq!(visits(&lesson.rig), 0);
-}
-
-#[test]
-fn the_network_driver_itself_connects_to_nothing_but_this_machine_in_training() {
-    let elsewhere = TcpListener::bind("127.0.0.2:0").unwrap();
-    let port = elsewhere.local_addr().unwrap().port();
-    let everywhere = TcpListener::bind("0.0.0.0:0").unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let open = [format!("127.0.0.2:{port}"), format!("localhost:{}", everywhere.local_addr().unwrap().port())];
-    for at in open {
-        let acquirer = Acquirer { endpoints: vec![at.parse().unwrap()], trust: Trust::TrainingHost };
-        let failed = runtime.block_on(tcp::attempt(&acquirer, 0, rig::PATIENCE)).unwrap_err();
-        assert!(failed.evidence.contains("is not this machine"), "{at}: {failed:?}");
-        // The same place without training is connected to: the listeners work.
-        assert!(untouched(&elsewhere) && untouched(&everywhere), "{at}");
-        let plain = Acquirer { trust: Trust::Plain, ..acquirer };
-        runtime.block_on(tcp::attempt(&plain, 0, rig::PATIENCE)).unwrap();
-        assert!(!(untouched(&elsewhere) && untouched(&everywhere)), "{at}");
-    }
 }
 
 #[test]

@@ -42,3 +42,38 @@ pub(super) async fn greeted(stream: &mut TcpStream, at: &Endpoint) -> Result<(),
     };
     Err(failure(kind, format!("training: what answers at {at} {what}; nothing was sent to it")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::domain::link::Trust;
+    use crate::driver::tcp::{Acquirer, attempt};
+
+    const WITHIN: Duration = Duration::from_secs(20);
+
+    /// Whether nobody has knocked.
+    fn untouched(listener: &TcpListener) -> bool {
+        listener.set_nonblocking(true).unwrap();
+        listener.accept().is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    #[tokio::test]
+    async fn the_network_driver_itself_connects_to_nothing_but_this_machine_in_training() {
+        let elsewhere = TcpListener::bind("127.0.0.2:0").unwrap();
+        let port = elsewhere.local_addr().unwrap().port();
+        let everywhere = TcpListener::bind("0.0.0.0:0").unwrap();
+        let open = [format!("127.0.0.2:{port}"), format!("localhost:{}", everywhere.local_addr().unwrap().port())];
+        for at in open {
+            let acquirer = Acquirer { endpoints: vec![at.parse().unwrap()], trust: Trust::TrainingHost };
+            let failed = attempt(&acquirer, 0, WITHIN).await.unwrap_err();
+            assert!(failed.evidence.contains("is not this machine"), "{at}: {failed:?}");
+            // The same place without training is connected to: the listeners work.
+            assert!(untouched(&elsewhere) && untouched(&everywhere), "{at}");
+            let plain = Acquirer { trust: Trust::Plain, ..acquirer };
+            attempt(&plain, 0, WITHIN).await.unwrap();
+            assert!(!(untouched(&elsewhere) && untouched(&everywhere)), "{at}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ use crate::bus::result::Row;
 use crate::bus::secret_fd::read_secret;
 use crate::bus::target_fd::take_target;
 use crate::bus::terminal::{done, unexpected};
-use crate::bus::{diagnosis, explain, view};
+use crate::bus::{diagnosis, explain, hints, view};
 use crate::domain::heal::{Fault, Measure};
 use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
@@ -33,6 +33,7 @@ const FEATURES: &[&str] = &[
     "diagnosis-steps",
     "heal",
     "training",
+    "hints",
 ];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
@@ -59,6 +60,16 @@ impl Manager {
     #[zbus(property(emits_changed_signal = "const"))]
     fn training(&self) -> bool {
         self.gate.training()
+    }
+
+    #[zbus(property)]
+    fn hints(&self) -> Vec<Row> {
+        hints::rows(&self.gate.snapshot().habits)
+    }
+
+    #[zbus(property)]
+    fn mistakes(&self) -> BTreeMap<String, u32> {
+        hints::totals(&self.gate.snapshot().habits)
     }
 
     #[zbus(property)]

@@ -23,6 +23,7 @@ mod diagnosis;
 pub mod error;
 mod explain;
 mod gate;
+mod hints;
 mod keys;
 mod lease;
 mod manager;

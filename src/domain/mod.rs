@@ -7,6 +7,7 @@ pub mod card;
 pub mod cause;
 pub mod device;
 pub mod diagnosis;
+pub mod habit;
 pub mod heal;
 pub mod host;
 pub mod ids;

@@ -348,7 +348,7 @@ impl Rig {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    fn run_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) -> Output {
+    pub fn run_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) -> Output {
         use std::io::Write;
         let mut command = self.posctl_command(arguments);
         command.args([flag, "0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

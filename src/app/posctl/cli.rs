@@ -90,6 +90,8 @@ pub enum Command {
     /// What mended itself, and how
     #[command(subcommand)]
     Heal(HealCommand),
+    /// Show what people could do better: mistakes that come again and again
+    Hints,
     /// Training mode: own state, own keys, own host; no money moves
     #[command(subcommand)]
     Training(TrainingCommand),

@@ -11,6 +11,7 @@ mod doctor;
 pub(super) mod error;
 mod guard;
 mod heal;
+mod hints;
 mod journal;
 mod money;
 mod output;
@@ -166,6 +167,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         }
         Command::Doctor => return doctor::run(&client, voice).await,
         Command::Heal(command) => heal::obey(&client, *command, voice).await?,
+        Command::Hints => hints::show(&client, voice).await?,
         Command::Training(command) => training::obey(&client, *command, voice).await?,
         Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }

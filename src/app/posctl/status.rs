@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::posctl::cause::explain;
 use crate::app::posctl::error::Fault;
+use crate::app::posctl::hints;
 use crate::app::posctl::output::{Voice, number, snake_keys, text, truth};
 use crate::app::posctl::text as words;
 use crate::app::posctl::transactions::time;
@@ -57,6 +58,7 @@ impl Overview {
             "queue": self.queue,
             "health": of_manager("health"),
             "components": of_manager("components"),
+            "hints": of_manager("hints"),
             "training": of_manager("training"),
             "version": of_manager("version"),
             "features": of_manager("features"),
@@ -80,6 +82,7 @@ impl Overview {
             lines.extend(device_lines(name, device, voice));
         }
         lines.push(keys_line(&self.keys, voice));
+        lines.extend(hints::lines(self.manager.get("hints"), voice));
         lines
     }
 

@@ -24,6 +24,7 @@ fn taps_that_fail_are_counted_by_what_went_wrong() {
     bench.event(Event::CardRead(card(false)));
     assert_eq!((counted(&bench, Habit::RemovedEarly), counted(&bench, Habit::TwoCards)), ((2, 4), (1, 4)));
     // Neither card, bank nor reader make mistakes of people.
+    bench.reach();
     bench.answer_sale("00");
     bench.presenting("b");
     bench.fail_card(TapFailure::CardDeclined);
@@ -57,12 +58,14 @@ fn a_wrong_pin_is_told_by_the_bank() {
         bench.presenting(key);
         bench.event(Event::CardRead(card(true)));
         bench.pin();
+        bench.reach();
         bench.answer_sale(code);
     }
     assert_eq!(counted(&bench, Habit::PinWrong), (1, 2));
     // Without a PIN nothing was judged.
     bench.presenting("c");
     bench.event(Event::CardRead(card(false)));
+    bench.reach();
     bench.answer_sale("00");
     assert_eq!(counted(&bench, Habit::PinWrong), (1, 2));
     // Nor is the answer to anything else an answer about a PIN.

@@ -163,6 +163,26 @@ impl Client {
         self.call(path, "org.freedesktop.DBus.Properties", "GetAll", &(interface,)).await.and_then(one_row)
     }
 
+    /// Whether a daemon serves now. Does not start one.
+    pub async fn serves(&self) -> Answer<bool> {
+        self.bus_call("NameHasOwner").await.map(|answer| answer == Value::Bool(true))
+    }
+
+    /// The daemon's process. Does not start one.
+    pub async fn daemon_pid(&self) -> Answer<u32> {
+        let pid = self.bus_call("GetConnectionUnixProcessID").await?;
+        let pid = pid.as_u64().and_then(|pid| u32::try_from(pid).ok());
+        pid.ok_or_else(|| ClientError::Broken("the bus does not tell the daemon's process".to_owned()))
+    }
+
+    /// Asks the bus itself about the daemon.
+    async fn bus_call(&self, member: &str) -> Answer<Value> {
+        let bus = Some("org.freedesktop.DBus");
+        let reply = self.connection.call_method(bus, "/org/freedesktop/DBus", bus, member, &(BUS_NAME,)).await;
+        let answer = arguments(&reply.map_err(|error| refused(&error))?)?;
+        answer.into_iter().next().ok_or_else(|| ClientError::Broken("an empty answer of the bus".to_owned()))
+    }
+
     /// Properties of the Manager.
     pub async fn manager(&self) -> Answer<Row> {
         self.properties(ROOT, MANAGER_INTERFACE).await

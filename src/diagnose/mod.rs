@@ -5,6 +5,7 @@
 //! [`message_catalogue`], both as the file that `journalctl -x` reads; [`next_step`], what to do now.
 
 pub mod catalogue;
+pub mod drill;
 pub mod events;
 pub mod hints;
 pub mod message_catalogue;

@@ -113,7 +113,11 @@ impl Engine {
         let now = self.now.mono;
         let habits = &mut self.habits;
         match event {
-            Event::CardRead(_) => habits.well(now, Kind::Tap),
+            Event::CardRead(_) => {
+                habits.well(now, Kind::Tap);
+                // A PIN that was never judged belongs to an earlier card.
+                habits.pin_sent = false;
+            }
             Event::CardFailed(failure) => match tap(*failure) {
                 Some(habit) => habits.wrong(now, habit),
                 None => habits.well(now, Kind::Tap),

@@ -233,6 +233,14 @@ impl Rig {
         self.daemon.as_ref().unwrap().0.id()
     }
 
+    /// Waits until somebody else has killed the daemon.
+    pub fn wait_daemon_killed(&mut self) {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.daemon.as_mut().unwrap().0.wait().unwrap();
+        assert_eq!(status.signal(), Some(9), "the daemon ended in another way:\n{}", self.log());
+        self.kill_daemon();
+    }
+
     /// `kill -9`.
     pub fn kill_daemon(&mut self) {
         self.daemon = None;

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::app::config::DEFAULT_PATH;
+use crate::diagnose::drill::DrillName;
 use crate::domain::offline::OfflineMode;
 use crate::domain::outcome::{Outcome, Role};
 
@@ -95,6 +96,12 @@ pub enum Command {
     /// Training mode: own state, own keys, own host; no money moves
     #[command(subcommand)]
     Training(TrainingCommand),
+    /// Run an exercise in training mode: something goes wrong, you act, and it is judged
+    #[command(
+        after_help = "Exit codes: 0 passed, 2 not passed, 3 left with Ctrl-C, 1 it could not run. Whatever comes of it, host \
+                      and line are mended at the end. As root, so that the power cut can be played."
+    )]
+    Drill(DrillArguments),
     /// The configuration of smartposd
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -280,6 +287,17 @@ pub enum TrainingCommand {
     Stop,
 }
 
+/// `posctl drill …`
+#[derive(Debug, Args)]
+pub struct DrillArguments {
+    /// list, or one of: network-cut, host-down, reader-gone, wrong-password, power-cut
+    #[arg(value_name = "list|NAME", value_parser = drill, default_value = "list")]
+    pub name: String,
+    /// Control socket of the training host
+    #[arg(long, value_name = "SOCKET", default_value = "/run/smartposd-training-host/control")]
+    pub host_control: PathBuf,
+}
+
 /// `posctl config …`
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -294,6 +312,12 @@ pub enum ConfigCommand {
 fn operator(text: &str) -> Result<String, String> {
     let good = (2..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if good { Ok(text.to_owned()) } else { Err("an operator number has 2 to 8 digits".to_owned()) }
+}
+
+fn drill(text: &str) -> Result<String, String> {
+    let known = text == "list" || DrillName::from_word(text).is_some();
+    let words = || ["list"].into_iter().chain(DrillName::ALL.iter().map(|name| name.as_str()));
+    if known { Ok(text.to_owned()) } else { Err(list("a drill", words())) }
 }
 
 fn role(text: &str) -> Result<Role, String> {

@@ -38,6 +38,15 @@ pub enum Fault {
     },
     /// The configuration is wrong.
     Config(Vec<String>),
+    /// An exercise where payments are real.
+    NotTraining,
+    /// The training host takes no orders.
+    TrainingHost {
+        /// Where.
+        socket: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A payment is under way, so this must not happen.
     PaymentUnderWay,
     /// Something is unsent, so this must not happen.
@@ -101,6 +110,8 @@ impl Fault {
             Self::KeypadEntry => "KeypadEntry",
             Self::Machine { .. } => "Machine",
             Self::Config(_) => "Config",
+            Self::NotTraining => "NotTraining",
+            Self::TrainingHost { .. } => "TrainingHost",
             Self::PaymentUnderWay => "Busy",
             Self::Unsent(_) => "Unsent",
             Self::JournalBroken { .. } => "JournalBroken",
@@ -130,6 +141,16 @@ impl Fault {
             ),
             Self::Machine { doing, source } => format!("{doing}: {source}"),
             Self::Config(complaints) => complaints.join("\n"),
+            Self::NotTraining => pick(
+                language,
+                "终端不在培训模式：演练会影响真实收款".to_owned(),
+                "the terminal is not in training mode: a drill would disturb real payments".to_owned(),
+            ),
+            Self::TrainingHost { socket, source } => pick(
+                language,
+                format!("培训主机不听指挥（{socket}：{source}）"),
+                format!("the training host takes no orders ({socket}: {source})"),
+            ),
             Self::PaymentUnderWay => {
                 pick(language, "有一笔付款正在进行".to_owned(), "a payment is under way".to_owned())
             }
@@ -155,6 +176,13 @@ impl Fault {
             Self::KeypadEntry => {
                 ("请重试；密码错误或超时会结束输入", "try again; a wrong password or a time-out ends the entry")
             }
+            Self::NotTraining => {
+                ("请先开始培训：posctl training start", "begin a training first: posctl training start")
+            }
+            Self::TrainingHost { .. } => (
+                "请启动培训主机：systemctl start smartposd-training-host，或用 --host-control 指明",
+                "start it: systemctl start smartposd-training-host, or say where it is with --host-control",
+            ),
             Self::PaymentUnderWay => ("请等付款结束后重试", "wait for its end, then try again"),
             Self::Machine { .. } => ("请检查路径和权限", "check the path and its permissions"),
             Self::Unsent(unsent) => return unsent.remedy(language),

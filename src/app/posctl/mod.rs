@@ -8,6 +8,7 @@ mod ceremony;
 pub mod cli;
 mod csv;
 mod doctor;
+mod drill;
 pub(super) mod error;
 mod guard;
 mod heal;
@@ -168,6 +169,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         Command::Doctor => return doctor::run(&client, voice).await,
         Command::Heal(command) => heal::obey(&client, *command, voice).await?,
         Command::Hints => hints::show(&client, voice).await?,
+        Command::Drill(arguments) => return drill::obey(&client, arguments, voice).await,
         Command::Training(command) => training::obey(&client, *command, voice).await?,
         Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }

@@ -140,6 +140,89 @@ fn a_live_daemon_does_not_work_with_a_training_host() {
     });
 }
 
+/// A network namespace with its loopback up; gone with the value.
+struct Namespace(String);
+
+impl Namespace {
+    fn new() -> Option<Self> {
+        let space = Self(format!("smartpos-training-{}", std::process::id()));
+        let ip = |arguments: &[&str]| Command::new("ip").args(arguments).output().is_ok_and(|o| o.status.success());
+        let made = ip(&["netns", "add", &space.0]) && ip(&["-n", &space.0, "link", "set", "lo", "up"]);
+        made.then_some(space)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).output();
+    }
+}
+
+#[test]
+fn training_works_in_a_network_that_holds_its_host_and_nothing_else() {
+    let test = "training_works_in_a_network_that_holds_its_host_and_nothing_else";
+    let Some(space) = Namespace::new() else { return rig::skip(test, "no network namespace; root and iproute2") };
+    let Some(mut lesson) = Lesson::prepared_within(test, &space.0) else { return };
+    lesson.rig.start_daemon();
+    let rig = &lesson.rig;
+    rig.posctl_with_secret(&["operator", "set", "01", "--role", "supervisor"], "271828");
+    rig.posctl_with_secret(&["operator", "sign-in", "01"], "271828");
+    rig.wait_terminal("ready");
+    // The doctor is not misled by a machine without a network.
+    let doctor = run(rig, &["doctor"]);
+    assert_eq!(doctor.code, 0, "{}{}", doctor.out, doctor.err);
+    let to_live = format!("/dev/tcp/{}", rig.acquirer_address.replace(':', "/"));
+    let mut reach = Command::new("ip");
+    reach.args(["netns", "exec", &space.0, "bash", "-c", &format!("exec 3<>{to_live}")]);
+    assert!(!reach.output().unwrap().status.success(), "the live host can be reached from there");
+    assert_eq!(visits(rig), 0);
+}
+
+/// A systemctl that writes down what it is told and carries out what this shell text says.
+fn fake_systemctl(rig: &Rig, script: &str) -> String {
+    let tools = rig.path("tools");
+    fs::create_dir_all(&tools).unwrap();
+    let text = format!("#!/bin/sh\necho \"$@\" >> {}\n{script}\n", rig.path("orders").display());
+    fs::write(tools.join("systemctl"), text).unwrap();
+    fs::set_permissions(tools.join("systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", tools.display(), std::env::var("PATH").unwrap())
+}
+
+fn orders(rig: &Rig) -> Vec<String> {
+    fs::read_to_string(rig.path("orders")).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn real_payments_are_left_only_when_none_is_under_way_and_are_back_when_training_does_not_begin() {
+    let test = "real_payments_are_left_only_when_none_is_under_way_and_are_back_when_training_does_not_begin";
+    let Some(rig) = Rig::ready(test, Setup::default()) else { return };
+    // It never gets as far as a training daemon: that unit fails here.
+    let path = fake_systemctl(&rig, "case \"$*\" in *start*training*) exit 1;; esac");
+    let change = |verb: &str| {
+        let mut command = rig.posctl_command(&["training", verb]);
+        command::said(&command.env("PATH", &path).stdin(Stdio::null()).output().unwrap())
+    };
+    let mut sale = rig.posctl_command(&["sale", "12.34", "--key", "a"]);
+    let sale = rig::Process(sale.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
+    rig.wait_terminal("busy");
+    let busy = change("start");
+    assert!(busy.code == 1 && busy.err.contains("a payment is under way"), "{}", busy.err);
+    drop(sale);
+    rig.wait_terminal("ready");
+    assert_eq!(orders(&rig), Vec::<String>::new());
+    let failed = change("start");
+    assert!(failed.code == 1 && failed.err.contains("start smartposd-training.service"), "{}", failed.err);
+    let done = [
+        "stop smartposd.service",
+        "start smartposd-training.service",
+        "stop smartposd-training.service smartposd-training-host.service",
+        "start smartposd.service",
+    ];
+    assert_eq!(orders(&rig), done);
+    assert_eq!(change("stop").code, 0);
+    assert_eq!(orders(&rig)[4..], done[2..]);
+}
+
 /// A training store with a payment that was accepted offline and waits to be sent, in this directory under these names.
 fn training_store(directory: &Path, key_file: &str) {
     fs::create_dir_all(directory).unwrap();

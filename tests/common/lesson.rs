@@ -39,6 +39,18 @@ impl Lesson {
         Some(lesson)
     }
 
+    /// The same in a network namespace of its own, as the units have it.
+    pub fn prepared_within(test: &str, namespace: &str) -> Option<Self> {
+        let through = ["ip", "netns", "exec", namespace].map(str::to_owned).to_vec();
+        let rig = Rig::new(test, setup(Setup { through, ..Setup::default() }))?;
+        let mut host = Command::new("ip");
+        host.args(["netns", "exec", namespace, SIM, "acquirer", "--training", "--listen", "127.0.0.1:0"]);
+        let (host, host_address) = spawn_ready(host);
+        let lesson = Self { rig, host: Some(host), host_address };
+        lesson.write_profile(&lesson.host_address, "");
+        Some(lesson)
+    }
+
     /// The daemon ready to sell, with its supervisor signed in.
     pub fn ready(test: &str, more: Setup) -> Option<Self> {
         let mut lesson = Self::prepared(test, more)?;

@@ -1,6 +1,7 @@
 //! `posctl training …`: change between real payments and training, and say which of the two it is.
 //!
-//! Owns: what has to hold before the change. The change itself is the service manager's: the two units exclude each other.
+//! Owns: what has to hold before the change. The change itself is the service
+//! manager's: one daemon is stopped, then the other is started, and never is there none because of a training.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::domain::training::MARK;
 /// The units.
 const LIVE: &str = "smartposd.service";
 const TRAINING: &str = "smartposd-training.service";
+const HOST: &str = "smartposd-training-host.service";
 /// How long systemctl may take: the daemon that goes ends in order first.
 const CHANGE: Duration = Duration::from_secs(60);
 /// How long the other daemon may take to be there.
@@ -52,12 +54,20 @@ pub async fn obey(client: &Client, command: TrainingCommand, voice: Voice) -> Re
     match command {
         TrainingCommand::Status => status(client, voice).await,
         TrainingCommand::Start => {
-            ready_to_leave(client).await?;
-            change(client, TRAINING, true).await?;
+            if ready_to_leave(client).await? {
+                manage("stop", &[LIVE]).await?;
+                if let Err(fault) = begin(client, TRAINING, true).await {
+                    // Rather real payments than none; what is said is why there is no training.
+                    manage("stop", &[TRAINING, HOST]).await?;
+                    begin(client, LIVE, false).await?;
+                    return Err(fault);
+                }
+            }
             status(client, voice).await
         }
         TrainingCommand::Stop => {
-            change(client, LIVE, false).await?;
+            manage("stop", &[TRAINING, HOST]).await?;
+            begin(client, LIVE, false).await?;
             status(client, voice).await
         }
     }
@@ -82,27 +92,42 @@ async fn status(client: &Client, voice: Voice) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Real payments are not left while one is under way, nor while the acquirer does not have everything.
-async fn ready_to_leave(client: &Client) -> Result<(), Fault> {
+/// Real payments are not left while one is under way, nor while the acquirer does not have everything. `false`: they were
+/// left before.
+async fn ready_to_leave(client: &Client) -> Result<bool, Fault> {
     match client.manager().await {
-        Ok(manager) if trains(&manager) => return Ok(()),
+        Ok(manager) if trains(&manager) => return Ok(false),
         Ok(_) => {}
         // Nobody serves: nothing is left.
-        Err(ClientError::NoDaemon) => return Ok(()),
+        Err(ClientError::NoDaemon) => return Ok(true),
         Err(other) => return Err(other.into()),
     }
     if text(&client.terminal().await?, "State") == "busy" {
         return Err(Fault::PaymentUnderWay);
     }
-    guard::refuse(client, Occasion::Training).await
+    guard::refuse(client, Occasion::Training).await.map(|()| true)
 }
 
-/// Has the service manager change over, and waits for the other daemon.
-async fn change(client: &Client, unit: &str, training: bool) -> Result<(), Fault> {
-    let machine = |source| Fault::Machine { doing: format!("systemctl start {unit}"), source };
-    let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+/// Has the service manager start a daemon, and waits until it serves.
+async fn begin(client: &Client, unit: &str, training: bool) -> Result<(), Fault> {
+    manage("start", &[unit]).await?;
+    let there = async {
+        // Asked only when it is there: a call would start the live one.
+        while !client.serves().await.unwrap_or(false)
+            || !client.manager().await.is_ok_and(|manager| trains(&manager) == training)
+        {
+            sleep(LOOK).await;
+        }
+    };
+    timeout(APPEAR, there).await.map_err(|_| machine(unit, late()))
+}
+
+/// Has the service manager do something about units, and waits until it is done.
+async fn manage(verb: &str, units: &[&str]) -> Result<(), Fault> {
+    let name = format!("{verb} {}", units.join(" "));
     let mut order = Command::new("systemctl");
-    let mut order = order.args(["start", unit]).stdin(Stdio::null()).spawn().map_err(machine)?;
+    let order = order.arg(verb).args(units).stdin(Stdio::null()).spawn();
+    let mut order = order.map_err(|source| machine(&name, source))?;
     let ended = async {
         loop {
             match order.try_wait() {
@@ -111,14 +136,18 @@ async fn change(client: &Client, unit: &str, training: bool) -> Result<(), Fault
             }
         }
     };
-    let status = timeout(CHANGE, ended).await.map_err(|_| machine(late()))?.map_err(machine)?;
-    if status.is_none_or(|status| !status.success()) {
-        return Err(machine(std::io::Error::other("see systemctl status")));
+    let status =
+        timeout(CHANGE, ended).await.unwrap_or_else(|_| Err(late())).map_err(|source| machine(&name, source))?;
+    if status.is_some_and(|status| status.success()) {
+        return Ok(());
     }
-    let there = async {
-        while !client.manager().await.is_ok_and(|manager| trains(&manager) == training) {
-            sleep(LOOK).await;
-        }
-    };
-    timeout(APPEAR, there).await.map_err(|_| machine(late()))
+    Err(machine(&name, std::io::Error::other("see systemctl status and journalctl -u")))
+}
+
+fn late() -> std::io::Error {
+    std::io::Error::from(std::io::ErrorKind::TimedOut)
+}
+
+fn machine(what: &str, source: std::io::Error) -> Fault {
+    Fault::Machine { doing: format!("systemctl: {what}"), source }
 }

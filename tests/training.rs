@@ -363,10 +363,14 @@ fn every_result_of_training_is_marked_and_who_does_not_know_of_training_gets_non
     assert!(run(rig, &["transaction", "show", "good"]).out.contains("[TRAINING] approved"));
     let status = rig.json(&["status"]);
     assert!(status["training"] == true && status["terminal"]["terminal_id"] == "TRAINING", "{status}");
-    assert!(run(rig, &["status"]).out.starts_with("[TRAINING]"));
+    let shown = run(rig, &["status"]).out;
+    assert!(shown.starts_with("[TRAINING]") && shown.contains("practise: posctl sale --training"), "{shown}");
     // Each line of the journal too.
     let log = rig.log();
     assert!(log.lines().count() > 10 && log.lines().all(|line| line[5..].starts_with(" [TRAINING] ")), "{log}");
+    // Who asks whether real money is unsent is not told that nothing is.
+    let guard = run(rig, &["queue", "guard", "--for", "upgrade"]);
+    assert!(guard.code == 1 && guard.err.contains("InTraining"), "{}{}", guard.out, guard.err);
     // The money is with the training host, as far as it is anywhere.
     assert_eq!(visits(rig), 0);
     let ledger: serde_json::Value = serde_json::from_str(lesson.host_order("ledger").trim()).unwrap();

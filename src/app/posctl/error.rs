@@ -40,6 +40,8 @@ pub enum Fault {
     Config(Vec<String>),
     /// An exercise where payments are real.
     NotTraining,
+    /// A question about real money where there is none.
+    InTraining,
     /// The training host takes no orders.
     TrainingHost {
         /// Where.
@@ -111,6 +113,7 @@ impl Fault {
             Self::Machine { .. } => "Machine",
             Self::Config(_) => "Config",
             Self::NotTraining => "NotTraining",
+            Self::InTraining => "InTraining",
             Self::TrainingHost { .. } => "TrainingHost",
             Self::PaymentUnderWay => "Busy",
             Self::Unsent(_) => "Unsent",
@@ -146,6 +149,11 @@ impl Fault {
                 "终端不在培训模式：演练会影响真实收款".to_owned(),
                 "the terminal is not in training mode: a drill would disturb real payments".to_owned(),
             ),
+            Self::InTraining => pick(
+                language,
+                "终端在培训模式，不知道真实交易是否都已上送".to_owned(),
+                "the terminal is in training mode and does not know whether real payments are unsent".to_owned(),
+            ),
             Self::TrainingHost { socket, source } => pick(
                 language,
                 format!("培训主机不听指挥（{socket}：{source}）"),
@@ -179,6 +187,10 @@ impl Fault {
             Self::NotTraining => {
                 ("请先开始培训：posctl training start", "begin a training first: posctl training start")
             }
+            Self::InTraining => (
+                "查看真实数据库：smartposd --queue-state；或先结束培训：posctl training stop",
+                "ask the live database: smartposd --queue-state; or end the training: posctl training stop",
+            ),
             Self::TrainingHost { .. } => (
                 "请启动培训主机：systemctl start smartposd-training-host，或用 --host-control 指明",
                 "start it: systemctl start smartposd-training-host, or say where it is with --host-control",

@@ -10,6 +10,7 @@ use crate::app::posctl::error::Fault;
 use crate::app::posctl::money;
 use crate::app::posctl::output::{Voice, number};
 use crate::app::posctl::text::pick;
+use crate::app::posctl::training::trains;
 use crate::bus::client::{Client, ClientError, Row};
 use crate::domain::cause::Cause;
 use crate::domain::prompt::Language;
@@ -26,6 +27,10 @@ pub struct Unsent {
 
 /// Says yes, or what is in the way.
 pub async fn guard(client: &Client, occasion: Occasion, voice: Voice) -> Result<Exit, Fault> {
+    // It knows nothing of the real queue, and its word on its own must not be taken for one on that.
+    if trains(&client.manager().await?) {
+        return Err(Fault::InTraining);
+    }
     let queue = client.queue().await?;
     let unsent = unsent(&queue, occasion)?;
     voice.object(&json!({

@@ -10,7 +10,7 @@ use crate::app::posctl::text as words;
 use crate::app::posctl::transactions::time;
 use crate::app::posctl::ways;
 use crate::bus::client::{Client, Row};
-use crate::diagnose::next_step::{Facts, next_step};
+use crate::diagnose::next_step::{Facts, IN_TRAINING, next_step};
 use crate::domain::cause::Cause;
 use crate::domain::outcome::TerminalState;
 
@@ -116,7 +116,9 @@ impl Overview {
         };
         let well = matches!(state, TerminalState::Ready | TerminalState::Busy) && cause.is_none() && supervisor_set;
         let facts = Facts { state, cause, supervisor_set };
-        (!well).then(|| next_step(facts).in_language(voice.language).to_owned())
+        let training = truth(&self.manager, "training").then_some(IN_TRAINING);
+        let step = if well { training } else { Some(next_step(facts)) };
+        step.map(|step| step.in_language(voice.language).to_owned())
     }
 
     fn capabilities(&self, voice: Voice) -> Vec<String> {

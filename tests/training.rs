@@ -12,7 +12,7 @@ mod rig;
 mod store_common;
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use command::{ZH, json_of, run, run_in};
 use lesson::Lesson;
 use rig::{PAN, PIN, Rig, SMARTPOSD, Setup, eventually};
+use smartpos::domain::secret::SecretBytes;
 use smartpos::domain::training::MASTER_KEY;
 use smartpos::store::Store;
 use smartpos::store::vault::Vault;
@@ -253,6 +254,25 @@ fn a_training_queue_in_the_live_place_is_refused_and_never_forwarded() {
     let terminal = rig.json(&["status"])["terminal"].clone();
     assert!(terminal["state"] == "out-of-service" && terminal["cause"] == "S02", "{terminal}");
     assert_eq!(visits(&rig), 0, "a live host was connected to");
+}
+
+#[test]
+fn a_backup_of_training_is_not_brought_back_for_real_payments() {
+    let test = "a_backup_of_training_is_not_brought_back_for_real_payments";
+    let Some(rig) = Rig::new(test, Setup::default()) else { return };
+    training_store(&rig.path("lesson"), "training.key");
+    let store = Store::open(&rig.path("lesson/pos.db"), Vault::training(&KEY)).unwrap();
+    let passphrase = "a sentence that nobody guesses";
+    let archive = fs::File::create(rig.path("backup")).unwrap();
+    store.backup(&SecretBytes::new(passphrase.as_bytes().to_vec()), archive).unwrap();
+    let mut command = Command::new(SMARTPOSD);
+    command.arg("--config").arg(rig.path("smartposd.toml")).arg("--restore").arg(rig.path("backup"));
+    command.args(["--passphrase-fd", "0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{passphrase}").unwrap();
+    let said = complaint(&child.wait_with_output().unwrap());
+    assert!(said.contains("training database"), "{said}");
+    assert!(!rig.path("state/pos.db").exists() && !rig.path("state/sealing.key").exists());
 }
 
 #[test]

@@ -57,7 +57,7 @@ async fn acknowledge_takes_the_object_away_and_says_so() {
     assert_eq!(at.as_str(), path);
     let mut shown: Vec<_> = interfaces[names::TRANSACTION_INTERFACE].keys().map(String::as_str).collect();
     shown.sort_unstable();
-    assert_eq!(shown, ["Forwarding", "Kind", "Outcome", "State"], "a broadcast shows no more than these");
+    assert_eq!(shown, ["Forwarding", "Kind", "Outcome", "State", "Training"], "a broadcast shows no more than these");
     app.payment(&path, "Acknowledge").await.unwrap();
     let message = within("InterfacesRemoved", removed.next()).await.unwrap();
     let (at, _): (OwnedObjectPath, Vec<String>) = message.body().deserialize().unwrap();

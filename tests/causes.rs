@@ -16,9 +16,13 @@ use smartpos::engine::answer::cause_of;
 use smartpos::host::profile::{Profile, Source};
 
 /// Errors that name no cause themselves, and why.
-const WITHOUT: [(&str, &str); 22] = [
+const WITHOUT: [(&str, &str); 23] = [
     ("domain/diagnosis.rs::Fault", "what one probe saw; the decision tree weighs all of them and names the cause"),
     ("app/config.rs::ConfigError", "said on stderr before there is a terminal; `posctl config check` names the line"),
+    (
+        "app/config/training.rs::TrainingError",
+        "said on stderr before there is a terminal, and nothing real depends on it",
+    ),
     ("app/posctl/error.rs::Fault", "what a person typed, or a refusal that brings its own cause"),
     ("app/posctl/error.rs::SecretFault", "what a person typed"),
     ("app/restore.rs::RestoreError", "a command that a person runs while no daemon does"),

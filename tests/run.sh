@@ -84,6 +84,7 @@ proof "power cuts on a disk that loses what was not flushed" \
 proof "the whole terminal under $seeds seeds" 'seeds [0-9]+, faults [0-9]+, violations 0' bash tests/sim.sh "$seeds"
 echo "--- unit, watchdog and safe mode under real systemd"
 machine heal-systemd bash tests/rig/heal-systemd.sh
+machine training-systemd bash tests/rig/training-systemd.sh
 proof "faults that mend themselves" 'faults ([0-9]+), healed \1' bash tests/heal.sh
 if [ "$long" ]; then
     echo "--- daemon on a disk that is full or refuses writes"

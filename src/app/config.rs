@@ -9,6 +9,7 @@
 mod devices;
 mod diagnosis;
 mod heal;
+pub mod training;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use thiserror::Error;
 use crate::domain::ids::{MerchantId, TerminalId};
 use crate::domain::link::{CertificatePin, Endpoint, Trust};
 use crate::domain::prompt::Language;
+use crate::domain::training::TERMINAL as TRAINING_TERMINAL;
 use crate::host::message::Identity;
 use crate::host::profile::{Profile, Source};
 use crate::host::settings::{At, Complaint, Complaints, Place, Section, parse};
@@ -51,6 +53,10 @@ pub struct Config {
     pub profile_files: Vec<PathBuf>,
     /// What must survive is kept here.
     pub state_dir: PathBuf,
+    /// The directory of the terminal, live or training: whoever holds it has the devices.
+    pub home: PathBuf,
+    /// What it is used for.
+    pub purpose: Purpose,
     /// The card reader.
     pub reader: ReaderConfig,
     /// The keypad.
@@ -67,6 +73,15 @@ pub struct Config {
     pub language: Language,
     /// Where log lines go.
     pub journal: Journal,
+}
+
+/// What a configuration is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Real payments.
+    Live,
+    /// Training.
+    Training,
 }
 
 /// Where log lines go.
@@ -97,20 +112,29 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Whether nothing of this is real.
+    pub fn training(&self) -> bool {
+        self.purpose == Purpose::Training
+    }
+
     /// Who this terminal is to the acquirer.
     pub fn identity(&self) -> Identity {
         Identity { terminal: self.terminal_id.clone(), merchant: self.merchant_id.clone(), device: self.device.clone() }
     }
 }
 
-/// Reads the configuration and its profile.
+/// Reads the configuration and its profile, for real payments.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    load_for(path, Purpose::Live)
+}
+
+fn load_for(path: &Path, purpose: Purpose) -> Result<Config, ConfigError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     let table = parse(&path.display().to_string(), &text).map_err(|complaint| ConfigError::Refused(vec![complaint]))?;
     let complaints = Complaints::default();
     let root = Section::root(&table, &complaints);
-    let config = read(root, &complaints);
+    let config = read(root, purpose, &complaints);
     let found = complaints.into_sorted();
     match config {
         Ok(Some(config)) if found.is_empty() => Ok(config),
@@ -128,7 +152,9 @@ pub fn check(path: &Path) -> Result<String, Vec<String>> {
     let file = match &config.profile.trust {
         Trust::PinnedCa { ca, .. } => Some(ca),
         Trust::PinnedCertificate { pin: CertificatePin::File(file), .. } => Some(file),
-        Trust::PinnedCertificate { pin: CertificatePin::Fingerprint(_), .. } | Trust::Plain => None,
+        Trust::PinnedCertificate { pin: CertificatePin::Fingerprint(_), .. } | Trust::Plain | Trust::TrainingHost => {
+            None
+        }
     };
     if let Some(problem) = file.and_then(|file| certificate_problem(file)) {
         return Err(vec![problem]);
@@ -141,7 +167,7 @@ fn lines(complaints: &[Complaint]) -> Vec<String> {
 }
 
 /// Reads the whole file. `Ok(None)` and complaints, or the complaints of the profile.
-fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Vec<Complaint>> {
+fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<Option<Config>, Vec<Complaint>> {
     let terminal_id = root.parsed("terminal_id", "the 8 letters or digits the acquirer gave", TerminalId::new);
     let terminal_id = root.need("terminal_id", terminal_id, "terminal_id = \"99000001\" as the acquirer gave it");
     let merchant_id = root.parsed("merchant_id", "the 15 letters or digits the acquirer gave", MerchantId::new);
@@ -162,20 +188,35 @@ fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Ve
     let keypad = devices::keypad(root.section("keypad"));
     let control_hosts = diagnosis::control_hosts(root.section("diagnosis"));
     let heal = heal::heal(root.section("heal"));
+    let training_profile = training::profile(root.section("training"));
+    if let Some(at) = terminal_id.as_ref().filter(|at| at.value.as_str() == TRAINING_TERMINAL) {
+        root.refuse(&at.place, format!("`terminal_id` {TRAINING_TERMINAL} is that of training; write the acquirer's"));
+    }
     root.finish();
     let (Some(name), Some(dirs)) = (profile_name, dirs) else { return Ok(None) };
+    let name = match purpose {
+        Purpose::Live => name,
+        Purpose::Training => training_profile,
+    };
     let Some(sources) = gather(&name, &dirs, complaints) else { return Ok(None) };
     let profile = Profile::read(&sources)?;
     let device = device(&profile, licence, serial, &name, complaints);
-    let (Some(terminal_id), Some(merchant_id)) = (terminal_id, merchant_id) else { return Ok(None) };
+    let own = terminal_id.zip(merchant_id).map(|(terminal, merchant)| (terminal.value, merchant.value));
+    let identity = match purpose {
+        Purpose::Live => own,
+        Purpose::Training => own.and(training::identity()),
+    };
+    let Some((terminal_id, merchant_id)) = identity else { return Ok(None) };
     Ok(Some(Config {
-        terminal_id: terminal_id.value,
-        merchant_id: merchant_id.value,
+        terminal_id,
+        merchant_id,
         device,
         profile_name: name.value,
         profile,
         profile_files: sources.into_iter().map(|source| source.file.into()).collect(),
+        home: state_dir.clone(),
         state_dir,
+        purpose,
         reader,
         keypad,
         control_hosts,
@@ -325,6 +366,7 @@ fn summary(config: &Config) -> String {
     let profile = &config.profile;
     let tls = match &profile.trust {
         Trust::Plain => "without TLS",
+        Trust::TrainingHost => "training host",
         Trust::PinnedCa { .. } => "TLS, pinned authority",
         Trust::PinnedCertificate { .. } => "TLS, pinned certificate",
     };

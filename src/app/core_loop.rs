@@ -112,6 +112,8 @@ pub struct Core {
     shown: &'static str,
     /// The language of prompts.
     language: Language,
+    /// Whether nothing of this is real.
+    training: bool,
 }
 
 /// Everything the core is made of.
@@ -132,6 +134,8 @@ pub struct Parts {
     pub synchronised: fn() -> bool,
     /// The language of prompts.
     pub language: Language,
+    /// Whether nothing of this is real.
+    pub training: bool,
     /// Which rungs of the repair ladder this rig has.
     pub heal: HealSettings,
 }
@@ -200,6 +204,7 @@ impl Core {
             reader_port: None,
             shown: "idle",
             language: parts.language,
+            training: parts.training,
         };
         core.tell_what_was_open();
         core.keys_changed(now);

@@ -20,6 +20,7 @@ use crate::diagnose::catalogue::entry;
 use crate::diagnose::events::JournalEvent;
 use crate::diagnose::text::MessageId;
 use crate::domain::cause::Cause;
+use crate::domain::training::MARK;
 use crate::driver::clock;
 
 use limit::Limiter;
@@ -110,8 +111,8 @@ impl Drop for Log {
     }
 }
 
-/// Starts the writer thread and makes it the program's logger.
-pub fn start(sink: Sink) -> io::Result<Log> {
+/// Starts the writer thread and makes it the program's logger. In training every line says so.
+pub fn start(sink: Sink, training: bool) -> io::Result<Log> {
     let journald = match sink {
         Sink::Journald => {
             let layer = tracing_journald::layer()?.with_field_prefix(None);
@@ -121,7 +122,9 @@ pub fn start(sink: Sink) -> io::Result<Log> {
     };
     let queue = Arc::new(Queue::new(ROOM));
     let lines = Arc::clone(&queue);
-    std::thread::Builder::new().name("journal".into()).spawn(move || write_all(&lines, journald.as_ref()))?;
+    std::thread::Builder::new()
+        .name("journal".into())
+        .spawn(move || Writer { journald, training }.write_all(&lines))?;
     // A panic ends the process: the lines that led to it are written first.
     let (last_words, default) = (Arc::clone(&queue), std::panic::take_hook());
     std::panic::set_hook(Box::new(move |panic| {
@@ -133,53 +136,65 @@ pub fn start(sink: Sink) -> io::Result<Log> {
     Ok(Log(queue))
 }
 
-fn write_all(queue: &Queue<Line>, journald: Option<&Dispatch>) {
-    let mut limiter = Limiter::default();
-    loop {
-        let wait = limiter.deadline().map(|due| due.since(clock::now().mono));
-        let (lines, lost) = queue.take(wait);
-        let now = clock::now().mono;
-        limiter.over(now).iter().for_each(|line| write_one(line, journald));
-        for line in &lines {
-            if line.event == Some(JournalEvent::DaemonStopped) {
-                limiter.rest().iter().for_each(|line| write_one(line, journald));
-            }
-            if limiter.admits(now, line) {
-                write_one(line, journald);
-            }
-        }
-        if lost > 0 {
-            let message = format!("{lost} journal lines were dropped: the journal was slower than the daemon");
-            let event = Some(JournalEvent::LinesLost);
-            let line =
-                Line { level: Some(Level::WARN), event, component: "journal".into(), message, ..Line::default() };
-            write_one(&line, journald);
-        }
-    }
+/// Writes the lines.
+struct Writer {
+    /// `None`: to stderr.
+    journald: Option<Dispatch>,
+    training: bool,
 }
 
-fn write_one(line: &Line, journald: Option<&Dispatch>) {
-    match journald {
-        Some(dispatch) => tracing::dispatcher::with_default(dispatch, || replay(line)),
-        None => {
-            let level = line.level.unwrap_or(Level::INFO);
-            let mut text = format!("{level:5} {}: {}", line.component, line.message);
-            let fields =
-                [("txn", &line.txn), ("state", &line.state), ("cause", &line.cause), ("evidence", &line.evidence)];
-            for (name, value) in fields {
-                if let Some(value) = value.as_deref().filter(|v| !v.is_empty()) {
-                    text.push_str(&format!(" {name}={value}"));
+impl Writer {
+    fn write_all(&self, queue: &Queue<Line>) {
+        let mut limiter = Limiter::default();
+        loop {
+            let wait = limiter.deadline().map(|due| due.since(clock::now().mono));
+            let (lines, lost) = queue.take(wait);
+            let now = clock::now().mono;
+            limiter.over(now).iter().for_each(|line| self.write_one(line));
+            for line in &lines {
+                if line.event == Some(JournalEvent::DaemonStopped) {
+                    limiter.rest().iter().for_each(|line| self.write_one(line));
+                }
+                if limiter.admits(now, line) {
+                    self.write_one(line);
                 }
             }
-            text.push('\n');
-            // Nobody reads stderr any more: then there is nobody to tell.
-            let _ = io::stderr().write_all(text.as_bytes());
+            if lost > 0 {
+                let message = format!("{lost} journal lines were dropped: the journal was slower than the daemon");
+                let event = Some(JournalEvent::LinesLost);
+                let line =
+                    Line { level: Some(Level::WARN), event, component: "journal".into(), message, ..Line::default() };
+                self.write_one(&line);
+            }
+        }
+    }
+
+    /// Writes one line.
+    fn write_one(&self, line: &Line) {
+        let training = self.training.then_some("1");
+        match &self.journald {
+            Some(dispatch) => tracing::dispatcher::with_default(dispatch, || replay(line, training)),
+            None => {
+                let level = line.level.unwrap_or(Level::INFO);
+                let mark = if self.training { MARK[1] } else { "" };
+                let mut text = format!("{level:5} {mark}{}: {}", line.component, line.message);
+                let fields =
+                    [("txn", &line.txn), ("state", &line.state), ("cause", &line.cause), ("evidence", &line.evidence)];
+                for (name, value) in fields {
+                    if let Some(value) = value.as_deref().filter(|v| !v.is_empty()) {
+                        text.push_str(&format!(" {name}={value}"));
+                    }
+                }
+                text.push('\n');
+                // Nobody reads stderr any more: then there is nobody to tell.
+                let _ = io::stderr().write_all(text.as_bytes());
+            }
         }
     }
 }
 
 /// The same event once more, now on the writer thread where journald may block.
-fn replay(line: &Line) {
+fn replay(line: &Line, training: Option<&str>) {
     let id = line.id().map(|id| id.to_string());
     let event = line.event.map(JournalEvent::as_str);
     macro_rules! emit {
@@ -194,6 +209,7 @@ fn replay(line: &Line) {
                 POS_STATE = line.state,
                 POS_CAUSE = line.cause,
                 POS_EVIDENCE = line.evidence,
+                POS_TRAINING = training,
                 "{}",
                 line.message
             )

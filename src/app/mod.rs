@@ -12,5 +12,6 @@ pub mod safe_mode;
 pub mod service;
 pub mod starts;
 mod supervisor;
+mod training;
 pub mod watchdog;
 mod wiring;

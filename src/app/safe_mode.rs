@@ -3,7 +3,6 @@
 //! A database that is damaged, or a disk that lets nobody in, is not mended by starting again and again, and a service that
 //! is gone tells nobody anything. What is unsent is not known here, and nothing pretends that it is nothing.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::app::service::{Ended, Options, ServiceError};
+use crate::app::training;
 use crate::app::watchdog;
 use crate::app::wiring::{doctor, settings};
 use crate::bus::{self, Request};
@@ -24,7 +24,6 @@ use crate::engine::machine::Engine;
 use crate::engine::record::Recovered;
 use crate::engine::settings::{Settings, Standstill};
 use crate::engine::snapshot::Snapshot;
-use crate::store::vault::{KEY_FILE, Vault};
 use crate::store::{DATABASE, Store};
 
 /// How often the store is tried again.
@@ -47,7 +46,7 @@ pub(super) async fn serve(options: Options, still: Standstill) -> Result<Ended, 
     let (updates, changes) = mpsc::channel(1);
     let (examinations, calls) = mpsc::channel(1);
     let doctor = tokio::spawn(doctor(&options.config, requests.clone(), snapshots.clone()).run(calls));
-    let core = bus::Core::new(requests, snapshots, examinations);
+    let core = bus::Core::new(requests, snapshots, examinations).training(options.config.training());
     let mut served = bus::serve(options.bus.clone(), core, changes, options.authority).await?;
     watchdog::tell(&[NotifyState::Ready, NotifyState::Status("no store: refusing everything")]);
     let ping = async {
@@ -120,10 +119,9 @@ async fn answer(mut requests: mpsc::Receiver<Request>, still: &Standstill) {
 /// Until the store can be opened and read.
 async fn usable(options: &Options) {
     let directory = &options.config.state_dir;
-    let key: PathBuf = directory.join(KEY_FILE);
     loop {
         tokio::time::sleep(RETRY).await;
-        let Ok(vault) = Vault::find(options.credentials.as_deref(), &key) else { continue };
+        let Ok(vault) = training::vault(&options.config, options.credentials.as_deref()) else { continue };
         let opened = Store::open(&directory.join(DATABASE), vault);
         if opened.is_ok_and(|store| store.load().is_ok() && store.integrity().is_ok()) {
             tracing::info!(

@@ -14,6 +14,7 @@ use crate::app::core_loop::{Core, CoreError, Inlets};
 use crate::app::safe_mode;
 use crate::app::starts::{self, Starts};
 use crate::app::supervisor::{Order, Supervisor};
+use crate::app::training;
 use crate::app::watchdog::{self, Progress};
 use crate::app::wiring::{Assembled, Drivers, assemble};
 use crate::bus::authority::Authority;
@@ -61,6 +62,18 @@ pub enum ServiceError {
     /// The stored master key has another length than a key.
     #[error("the stored master key is damaged; load it again with `posctl keys load`")]
     MasterKey,
+    /// The key of training where a real one belongs, or the other way round.
+    #[error(
+        "the stored master key is that of the other side: training has its own key, which real payments never use, and \
+         the other way round; load the right one with `posctl keys load`"
+    )]
+    WrongMasterKey,
+    /// Live and training share the devices.
+    #[error(
+        "this terminal is in use by another smartposd, live or training; only one can have the reader: stop that one first \
+         (systemctl stop smartposd smartposd-training)"
+    )]
+    Another,
     /// The core ended.
     #[error("core: {0}")]
     Core(#[from] CoreError),
@@ -86,9 +99,9 @@ impl ServiceError {
             Self::StateDirectory { .. } => Some(Cause::P02),
             Self::Vault(error) => error.cause(),
             Self::Store(error) => error.cause(),
-            Self::MasterKey => Some(Cause::K04),
+            Self::MasterKey | Self::WrongMasterKey => Some(Cause::K04),
             Self::Core(error) => error.cause(),
-            Self::Bus(_) | Self::BusLost | Self::CoreDied | Self::System(_) => None,
+            Self::Another | Self::Bus(_) | Self::BusLost | Self::CoreDied | Self::System(_) => None,
         }
     }
 }
@@ -131,6 +144,7 @@ pub const RESTART_CODE: u8 = 75;
 pub async fn run(options: Options) -> Result<Ended, ServiceError> {
     let heal = options.config.heal;
     make_directory(&options.config.state_dir)?;
+    let _claim = training::claim(&options.config.home)?;
     let places = [options.config.state_dir.clone()].into_iter().chain(options.runtime_directory.clone());
     let starts = Starts::new(places, clock::boot(), heal.safe_mode_within);
     let counts = heal.safe_mode_after > 0;
@@ -199,7 +213,7 @@ async fn work(options: Options, assembled: Assembled, safe_mode: bool) -> Result
     let doctor = tokio::spawn(doctor.run(calls));
 
     let mut snapshots = outlets.snapshots.clone();
-    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots, examinations);
+    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots, examinations).training(config.training());
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     let machine = served.machine();
     let status = if safe_mode { "safe mode" } else { "serving" };
@@ -207,9 +221,10 @@ async fn work(options: Options, assembled: Assembled, safe_mode: bool) -> Result
     tracing::info!(
         POS_EVENT = JournalEvent::DaemonStarted.as_str(),
         POS_COMPONENT = "service",
-        "smartposd {} serves {}",
+        "smartposd {} serves {}{}",
         env!("CARGO_PKG_VERSION"),
-        bus::NAME
+        bus::NAME,
+        if config.training() { " for training: no money moves" } else { "" }
     );
 
     let nudges = outlets.nudges;

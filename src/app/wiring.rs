@@ -10,8 +10,8 @@ use crate::app::core_loop::{Core, Inlets, Parts, Wires};
 use crate::app::doctor::{Doctor, Place};
 use crate::app::service::ServiceError;
 use crate::app::supervisor::{KeyOutlet, KeypadDevice, Links, Network, Order, SerialLine};
+use crate::app::training;
 use crate::bus;
-use crate::domain::secret::DoubleKey;
 use crate::driver::evdev as keypad_device;
 use crate::driver::usb::UsbPower;
 use crate::driver::{clock, device_path, repair, serial, tcp};
@@ -24,7 +24,6 @@ use crate::reader::pn532::command::BaudRate;
 use crate::reader::pn532::link::BASE_RATE;
 use crate::reader::tap::settings::TerminalSettings;
 use crate::reader::{Reader, ReaderSettings};
-use crate::store::vault::{KEY_FILE, Vault};
 use crate::store::{DATABASE, Store};
 
 /// Requests of the bus that may wait for the core; more are answered Busy.
@@ -69,12 +68,11 @@ pub(super) fn assemble(
     safe_mode: Option<Standstill>,
 ) -> Result<Assembled, ServiceError> {
     let directory = &config.state_dir;
-    let vault = Vault::find(credentials, &directory.join(KEY_FILE))?;
-    let store = Store::open(&directory.join(DATABASE), vault)?;
+    let vault = training::vault(config, credentials)?;
+    let mut store = Store::open(&directory.join(DATABASE), vault)?;
     let mut host = Host::new(Arc::new(config.profile.clone()), config.identity());
-    if let Some(key) = store.master_key()? {
-        let key = <[u8; 16]>::try_from(key.expose()).map_err(|_| ServiceError::MasterKey)?;
-        host.set_master(DoubleKey(key));
+    if let Some(key) = training::master_key(config, &mut store, clock::now().wall)? {
+        host.set_master(key);
     }
     let settings = Settings { safe_mode, ..settings(config) };
     let reader = Reader::new(reader_settings(config));
@@ -103,6 +101,7 @@ pub(super) fn assemble(
         clock: clock::now,
         synchronised: clock::synchronised,
         language: config.language,
+        training: config.training(),
         heal: HealSettings {
             reset_line: config.reader.reset_line.is_some(),
             power_switch: config.reader.usb_power,

@@ -26,6 +26,10 @@ struct Arguments {
     /// Ask polkit on a private bus too.
     #[arg(long, requires = "bus")]
     polkit: bool,
+    /// Be a terminal for training: own state, own keys, own host on this machine; no money moves. Only one of the two, live
+    /// or training, runs at a time.
+    #[arg(long, conflicts_with_all = ["queue_state", "restore"])]
+    training: bool,
     /// Say what the host does not have yet, as far as the database of a stopped daemon tells, and end: exit code 0 when
     /// there is nothing, 1 otherwise. For the package's own scripts; a running daemon is asked with posctl queue guard.
     #[arg(long, conflicts_with_all = ["bus", "polkit"])]
@@ -75,14 +79,17 @@ fn restore(arguments: &Arguments, archive: &Path) -> Result<(), Box<dyn std::err
 }
 
 fn start(arguments: Arguments) -> Result<Ended, Box<dyn std::error::Error>> {
-    let config = config::load(&arguments.config)?;
+    let config = match arguments.training {
+        true => config::training::load(&arguments.config)?,
+        false => config::load(&arguments.config)?,
+    };
     // systemd says so when stderr is the journal; everywhere else a person reads stderr.
     let journald = match config.journal {
         Journal::Auto => std::env::var_os("JOURNAL_STREAM").is_some(),
         Journal::Journald => true,
         Journal::Stderr => false,
     };
-    let _log = journal::start(if journald { Sink::Journald } else { Sink::Stderr })?;
+    let _log = journal::start(if journald { Sink::Journald } else { Sink::Stderr }, arguments.training)?;
     let authority = match &arguments.bus {
         Some(_) if !arguments.polkit => Authority::SameUser { uid: nix::unistd::geteuid().as_raw() },
         _ => Authority::Polkit,

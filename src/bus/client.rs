@@ -100,6 +100,8 @@ pub struct SaleOrder {
     pub reference: Option<String>,
     /// Whether it may be accepted without the host; `None` leaves it to the contract's default.
     pub mode: Option<String>,
+    /// An exercise, for a daemon in training mode only.
+    pub training: bool,
 }
 
 /// What `ListTransactions` is given.
@@ -159,6 +161,26 @@ impl Client {
 
     async fn properties(&self, path: &str, interface: &str) -> Answer<Row> {
         self.call(path, "org.freedesktop.DBus.Properties", "GetAll", &(interface,)).await.and_then(one_row)
+    }
+
+    /// Whether a daemon serves now. Does not start one.
+    pub async fn serves(&self) -> Answer<bool> {
+        self.bus_call("NameHasOwner").await.map(|answer| answer == Value::Bool(true))
+    }
+
+    /// The daemon's process. Does not start one.
+    pub async fn daemon_pid(&self) -> Answer<u32> {
+        let pid = self.bus_call("GetConnectionUnixProcessID").await?;
+        let pid = pid.as_u64().and_then(|pid| u32::try_from(pid).ok());
+        pid.ok_or_else(|| ClientError::Broken("the bus does not tell the daemon's process".to_owned()))
+    }
+
+    /// Asks the bus itself about the daemon.
+    async fn bus_call(&self, member: &str) -> Answer<Value> {
+        let bus = Some("org.freedesktop.DBus");
+        let reply = self.connection.call_method(bus, "/org/freedesktop/DBus", bus, member, &(BUS_NAME,)).await;
+        let answer = arguments(&reply.map_err(|error| refused(&error))?)?;
+        answer.into_iter().next().ok_or_else(|| ClientError::Broken("an empty answer of the bus".to_owned()))
     }
 
     /// Properties of the Manager.
@@ -255,6 +277,9 @@ impl Client {
         }
         if let Some(mode) = &order.mode {
             options.insert("mode", Variant::from(mode.as_str()));
+        }
+        if order.training {
+            options.insert("training", Variant::from(true));
         }
         let body = ("sale", order.key.as_str(), order.minor, order.currency.as_str(), options);
         self.call(TERMINAL, TERMINAL_INTERFACE, "CreateTransaction", &body).await.and_then(one_text)

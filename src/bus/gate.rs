@@ -57,6 +57,11 @@ impl Gate {
         Self { pinned: Some(snapshot.clone()), ..self.clone() }
     }
 
+    /// Whether nothing of this is real.
+    pub(super) fn training(&self) -> bool {
+        self.core.training
+    }
+
     /// Everything readable, as of now. Never waits.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         self.pinned.clone().unwrap_or_else(|| self.core.snapshots.borrow().clone())

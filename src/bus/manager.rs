@@ -15,13 +15,13 @@ use crate::bus::result::Row;
 use crate::bus::secret_fd::read_secret;
 use crate::bus::target_fd::take_target;
 use crate::bus::terminal::{done, unexpected};
-use crate::bus::{diagnosis, explain, view};
+use crate::bus::{diagnosis, explain, hints, view};
 use crate::domain::heal::{Fault, Measure};
 use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
 
 /// What this build can do beyond the members of the contract.
-const FEATURES: [&str; 10] = [
+const FEATURES: &[&str] = &[
     "sale",
     "operator-at-keypad",
     "keys-at-keypad",
@@ -32,6 +32,8 @@ const FEATURES: [&str; 10] = [
     "causes",
     "diagnosis-steps",
     "heal",
+    "training",
+    "hints",
 ];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
@@ -53,6 +55,21 @@ impl Manager {
     #[zbus(property(emits_changed_signal = "const"))]
     fn features(&self) -> Vec<&str> {
         FEATURES.to_vec()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn training(&self) -> bool {
+        self.gate.training()
+    }
+
+    #[zbus(property)]
+    fn hints(&self) -> Vec<Row> {
+        hints::rows(&self.gate.snapshot().habits)
+    }
+
+    #[zbus(property)]
+    fn mistakes(&self) -> BTreeMap<String, u32> {
+        hints::totals(&self.gate.snapshot().habits)
     }
 
     #[zbus(property)]

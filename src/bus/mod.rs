@@ -23,6 +23,7 @@ mod diagnosis;
 pub mod error;
 mod explain;
 mod gate;
+mod hints;
 mod keys;
 mod lease;
 mod manager;
@@ -66,6 +67,7 @@ pub struct Core {
     requests: mpsc::Sender<Request>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     doctor: mpsc::Sender<Examination>,
+    training: bool,
 }
 
 impl Core {
@@ -76,7 +78,13 @@ impl Core {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         doctor: mpsc::Sender<Examination>,
     ) -> Self {
-        Self { requests, snapshots, doctor }
+        Self { requests, snapshots, doctor, training: false }
+    }
+
+    /// Whether nothing of this is real: said to everybody, and no payment is made for who does not know it.
+    #[must_use]
+    pub fn training(self, training: bool) -> Self {
+        Self { training, ..self }
     }
 }
 

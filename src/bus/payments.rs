@@ -27,8 +27,9 @@ pub(super) fn object(id: TransactionId) -> Result<OwnedObjectPath> {
     OwnedObjectPath::try_from(transaction_path(id)).map_err(|e| Error::internal(format!("no object path: {e}")))
 }
 
-/// The arguments of `CreateTransaction`.
+/// The arguments of `CreateTransaction`; `training` says what the terminal is used for.
 pub(super) fn order(
+    training: bool,
     caller: &Caller,
     kind: &str,
     key: &str,
@@ -49,7 +50,9 @@ pub(super) fn order(
     let detached = options.flag("detached")?.unwrap_or(false);
     let reference = options.text("reference")?;
     let mode = options.text("mode")?;
+    let knows = options.flag("training")?.unwrap_or(false);
     options.finish()?;
+    same_kind(training, knows)?;
     if let Some(reference) = &reference {
         printable("option 'reference'", reference, REFERENCE)?;
     }
@@ -62,6 +65,22 @@ pub(super) fn order(
     };
     let money = Money { amount, currency };
     Ok(NewTransaction { caller: caller.clone(), kind, key, money, confirm_amount, detached, reference, mode })
+}
+
+/// A payment is made only for who knows whether it is real: an app that was never told of training books no sale of it, and
+/// a lesson charges no card.
+fn same_kind(training: bool, wanted: bool) -> Result<()> {
+    let text = match (training, wanted) {
+        (true, false) => {
+            "the terminal is in training mode and moves no money; a payment is made only with option 'training' = true \
+             (posctl sale --training). To take real payments: posctl training stop"
+        }
+        (false, true) => {
+            "the terminal is not in training mode: this would charge the card. To train: posctl training start"
+        }
+        (true, true) | (false, false) => return Ok(()),
+    };
+    Err(Error::new(RefusalKind::WrongState, text))
 }
 
 fn idempotency_key(text: &str) -> Result<IdempotencyKey> {
@@ -121,7 +140,7 @@ pub(super) async fn list(gate: &Gate, connection: &Connection, visit: &Visit, op
     }
     let filter = ListFilter { uid: (!all).then_some(visit.caller.uid), ..filter };
     match gate.ask(visit, Command::List(filter), ANSWER).await? {
-        Reply::List(views) => Ok(views.iter().map(listed).collect()),
+        Reply::List(views) => Ok(views.iter().map(|view| listed(view, gate.training())).collect()),
         other => Err(unexpected(&other)),
     }
 }
@@ -160,19 +179,21 @@ mod tests {
 
     #[test]
     fn an_order_carries_what_was_asked_for() {
-        let new = order(&caller(), "sale", "k-1", 1234, "CNY", with("confirm-amount", Variant::new(false))).unwrap();
+        let new =
+            order(false, &caller(), "sale", "k-1", 1234, "CNY", with("confirm-amount", Variant::new(false))).unwrap();
         assert_eq!(new.money.to_string(), "CNY 12.34");
         assert_eq!(new.confirm_amount, Some(false));
         assert_eq!(new.reference, None);
         assert_eq!(new.mode, OfflineMode::OnlineOnly, "nothing goes offline that did not say so");
-        let new = order(&caller(), "sale", "k-1", 1234, "CNY", with("mode", Variant::new("prefer-online"))).unwrap();
+        let new =
+            order(false, &caller(), "sale", "k-1", 1234, "CNY", with("mode", Variant::new("prefer-online"))).unwrap();
         assert_eq!(new.mode, OfflineMode::PreferOnline);
     }
 
     #[test]
     fn each_wrong_argument_is_named() {
         let text = |kind, key, amount, currency, options| {
-            order(&caller(), kind, key, amount, currency, options).unwrap_err().text().to_owned()
+            order(false, &caller(), kind, key, amount, currency, options).unwrap_err().text().to_owned()
         };
         assert!(text("gift", "k", 1, "CNY", Given::new()).contains("kind"));
         assert!(text("sale", "k k", 1, "CNY", Given::new()).contains("idempotency key"));
@@ -182,6 +203,20 @@ mod tests {
         let modes = text("sale", "k", 1, "CNY", with("mode", Variant::new("offline")));
         assert!(modes.contains("online-only, prefer-online, offline-only"), "{modes}");
         assert!(text("sale", "k", 1, "CNY", with("reference", Variant::new("a\u{7}"))).contains("reference"));
+    }
+
+    #[test]
+    fn a_payment_is_made_only_for_who_knows_whether_it_is_real() {
+        let made = |training, options| order(training, &caller(), "sale", "k", 1, "CNY", options).map(drop);
+        let says = |knows: bool| with("training", Variant::new(knows));
+        assert!(
+            made(false, Given::new()).is_ok() && made(false, says(false)).is_ok() && made(true, says(true)).is_ok()
+        );
+        for (training, options) in [(true, Given::new()), (true, says(false)), (false, says(true))] {
+            let refused = made(training, options).unwrap_err();
+            assert_eq!(refused.kind(), RefusalKind::WrongState, "{refused:?}");
+            assert!(refused.text().contains("training"), "{refused:?}");
+        }
     }
 
     #[test]

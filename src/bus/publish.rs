@@ -185,7 +185,8 @@ impl Publisher {
                 self.to_owner(snapshot, *id, connection, "StateChanged", &(old.as_str(), new.as_str()))
             }
             Signal::PromptChanged { id, connection, prompt } => {
-                let (zh, en) = (prompt.text(Language::Zh), prompt.text(Language::En));
+                let training = self.gate.training();
+                let (zh, en) = (prompt.shown(Language::Zh, training), prompt.shown(Language::En, training));
                 self.to_owner(snapshot, *id, connection, "Prompt", &(prompt.word(), zh, en))
             }
             Signal::ForwardingChanged { id, connection, forwarding, cause } => {

@@ -24,7 +24,7 @@ fn merchant_carries_risk(view: &TransactionView) -> bool {
 }
 
 /// The keys of `GetResult`.
-pub(super) fn result(view: &TransactionView) -> Row {
+pub(super) fn result(view: &TransactionView, training: bool) -> Row {
     let mut row = Row::from([
         ("kind", Variant::from(view.kind.as_str())),
         ("key", Variant::from(view.key.to_string())),
@@ -32,6 +32,7 @@ pub(super) fn result(view: &TransactionView) -> Row {
         ("amount", Variant::from(view.money.amount.minor())),
         ("currency", Variant::from(view.money.currency.alpha())),
         ("reversed", Variant::from(view.reversed)),
+        ("training", Variant::from(training)),
         ("created-at", Variant::from(view.created_at.0)),
         ("mode", Variant::from(view.mode.as_str())),
         ("attempts", Variant::from(view.attempts)),
@@ -64,8 +65,8 @@ pub(super) fn result(view: &TransactionView) -> Row {
 }
 
 /// The keys of `ListTransactions`.
-pub(super) fn listed(view: &TransactionView) -> Row {
-    let mut row = result(view);
+pub(super) fn listed(view: &TransactionView, training: bool) -> Row {
+    let mut row = result(view, training);
     row.insert("id", Variant::from(view.id.0));
     row.insert("uid", Variant::from(view.owner.uid));
     row
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn the_merchant_carries_the_risk_until_the_host_has_said_yes() {
         let risk = |outcome, forwarding| {
-            let row = result(&TransactionView { outcome, forwarding, ..view() });
+            let row = result(&TransactionView { outcome, forwarding, ..view() }, false);
             bool::try_from(&row["merchant-carries-risk"]).unwrap()
         };
         let offline = Some(Outcome::ApprovedOffline);
@@ -111,11 +112,11 @@ mod tests {
 
     #[test]
     fn what_is_not_known_about_forwarding_is_left_out() {
-        let row = result(&view());
+        let row = result(&view(), false);
         assert!(!row.contains_key("forwarding") && !row.contains_key("resolution"));
         assert_eq!(row["mode"], Variant::from("offline-only"));
         let resolution = Some("01 uid 0 abandon: card gone".to_owned());
-        let row = result(&TransactionView { resolution, attempts: 4, ..view() });
+        let row = result(&TransactionView { resolution, attempts: 4, ..view() }, false);
         assert_eq!(row["resolution"], Variant::from("01 uid 0 abandon: card gone"));
         assert_eq!(row["attempts"], Variant::from(4u32));
     }

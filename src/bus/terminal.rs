@@ -195,7 +195,8 @@ impl Terminal {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<OwnedObjectPath> {
         let visit = self.gate.admit(connection, &header, Right::Trade).await?;
-        let new = payments::order(&visit.caller, kind, idempotency_key, amount, currency, options)?;
+        let new =
+            payments::order(self.gate.training(), &visit.caller, kind, idempotency_key, amount, currency, options)?;
         payments::create(&self.gate, &visit, new).await
     }
 

@@ -35,6 +35,11 @@ impl Transaction {
         self.first.kind.as_str()
     }
 
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn training(&self) -> bool {
+        self.gate.training()
+    }
+
     #[zbus(property)]
     fn state(&self) -> &str {
         self.view().state.as_str()
@@ -81,7 +86,7 @@ impl Transaction {
         if view.owner.uid != visit.caller.uid {
             self.gate.allow(connection, &visit, Right::ReadAll).await?;
         }
-        Ok(result(&view))
+        Ok(result(&view, self.gate.training()))
     }
 
     async fn acknowledge(

@@ -54,7 +54,7 @@ pub(super) async fn list(gate: &Gate, connection: &Connection, visit: &Visit, wa
     }
     let mine = |view: &TransactionView| wanted.all || view.owner.uid == visit.caller.uid;
     let found = search(gate, visit, wanted.held, wanted.after, wanted.limit, mine).await?;
-    Ok(found.iter().map(row).collect())
+    Ok(found.iter().map(|view| row(view, gate.training())).collect())
 }
 
 /// Whose unsent payment has this code.
@@ -94,8 +94,8 @@ async fn page(gate: &Gate, visit: &Visit, filter: QueueFilter) -> Result<Vec<Tra
 }
 
 /// One row. The core tells the standing of a reversal as forwarding, too: waiting or held.
-fn row(view: &TransactionView) -> Row {
-    let mut row = listed(view);
+fn row(view: &TransactionView, training: bool) -> Row {
+    let mut row = listed(view, training);
     let what = if view.state == TransactionState::Reversing { "reversal" } else { "payment" };
     row.insert("what", Variant::from(what));
     row.insert("held", Variant::from(view.forwarding == Some(Forwarding::Held)));

@@ -1,10 +1,13 @@
 //! Causes, evidence and remedies as data, pure.
 //!
 //! Owns: [`catalogue`], the one place where a cause has its words; [`events`], what else stands in the journal;
+//! [`hints`], what people could do better;
 //! [`message_catalogue`], both as the file that `journalctl -x` reads; [`next_step`], what to do now.
 
 pub mod catalogue;
+pub mod drill;
 pub mod events;
+pub mod hints;
 pub mod message_catalogue;
 pub mod next_step;
 pub mod text;

@@ -42,6 +42,12 @@ pub const fn next_step(facts: Facts) -> Text {
     }
 }
 
+/// What to do next in training, as long as nothing is wrong.
+pub const IN_TRAINING: Text = Text::new(
+    "可以练习：posctl sale --training 金额，posctl drill list；结束培训：posctl training stop",
+    "practise: posctl sale --training AMOUNT, posctl drill list; to end the training: posctl training stop",
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

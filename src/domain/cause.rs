@@ -56,6 +56,8 @@ words! {
         S05 = "S05",
         /// The host calls our message malformed (30).
         S06 = "S06",
+        /// A database of training where real payments belong, or the other way round.
+        S07 = "S07",
         /// Operator password wrong.
         O01 = "O01",
         /// Operator locked.

@@ -187,7 +187,7 @@ impl Class {
             | Cause::H09 => Self::Hardware,
             Cause::K01 | Cause::K02 | Cause::K03 | Cause::K04 | Cause::K05 | Cause::K06 => Self::Keys,
             Cause::P01 | Cause::P02 | Cause::P03 | Cause::P04 => Self::Platform,
-            Cause::S01 | Cause::S02 | Cause::S03 | Cause::S04 | Cause::S05 | Cause::S06 => Self::Software,
+            Cause::S01 | Cause::S02 | Cause::S03 | Cause::S04 | Cause::S05 | Cause::S06 | Cause::S07 => Self::Software,
             Cause::O01 | Cause::O02 | Cause::O03 | Cause::O04 | Cause::O05 => Self::Operator,
         }
     }

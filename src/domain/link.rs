@@ -93,6 +93,19 @@ pub enum Trust {
         /// The name it must bear; not checked if absent, since the certificate itself is known.
         server_name: Option<String>,
     },
+    /// Training: nobody but a training host on this very machine, which has to say first that it is one. No profile can
+    /// ask for it; the training mode sets it whatever the profile says.
+    TrainingHost,
+}
+
+impl Trust {
+    /// Whether the line has TLS.
+    pub fn has_tls(&self) -> bool {
+        match self {
+            Self::Plain | Self::TrainingHost => false,
+            Self::PinnedCa { .. } | Self::PinnedCertificate { .. } => true,
+        }
+    }
 }
 
 /// How one certificate is named.

@@ -2,6 +2,7 @@
 
 use crate::domain::amount::Money;
 use crate::domain::card::TapFailure;
+use crate::domain::training::MARK;
 
 /// The languages people are spoken to in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +94,18 @@ impl Prompt {
         }
     }
 
-    /// The sentence for a person.
+    /// The sentence for a person, marked where nothing of it is real.
+    pub fn shown(&self, language: Language, training: bool) -> String {
+        let [zh, en] = MARK;
+        let mark = match (training && *self != Self::Idle, language) {
+            (false, _) => "",
+            (true, Language::Zh) => zh,
+            (true, Language::En) => en,
+        };
+        format!("{mark}{}", self.text(language))
+    }
+
+    /// The sentence itself.
     pub fn text(&self, language: Language) -> String {
         let (zh, en) = match self {
             Self::Idle => (String::new(), String::new()),

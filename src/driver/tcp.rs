@@ -9,6 +9,7 @@
 
 mod connect;
 mod counted;
+mod training;
 
 use std::time::Duration;
 

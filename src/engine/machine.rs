@@ -14,6 +14,7 @@ use crate::engine::command::{Command, CommandId, Refusal, RefusalKind, Reply};
 use crate::engine::devices::{absent, shown};
 use crate::engine::event::Event;
 use crate::engine::forward::Forwarder;
+use crate::engine::habits::Habits;
 use crate::engine::host_history::HostHistory;
 use crate::engine::jitter::Jitter;
 use crate::engine::keys::Deferred;
@@ -47,6 +48,7 @@ pub struct Engine {
     pub(super) sign_in: SignIn,
     pub(super) line: Line,
     pub(super) host: HostHistory,
+    pub(super) habits: Habits,
     pub(super) flapping: Flapping,
     pub(super) errands: Errands,
     pub(super) sale: Option<Sale>,
@@ -81,6 +83,7 @@ impl Engine {
             sign_in: SignIn::new(stored.signed_in_at),
             line: Line::Idle,
             host: HostHistory::default(),
+            habits: Habits::default(),
             flapping: Flapping::default(),
             errands: Errands::default(),
             sale: None,
@@ -150,6 +153,7 @@ impl Engine {
     /// Takes one event in.
     pub fn handle(&mut self, now: Now, event: Event) {
         self.now = now;
+        self.watch_people(&event);
         match event {
             Event::Asked { id, command, stored } => self.asked(id, command, stored),
             Event::DeviceChanged { device, state, cause } => self.device_changed(device, state, cause),
@@ -264,6 +268,7 @@ impl Engine {
             held_reversals: u32::try_from(self.reversals.held()).unwrap_or(u32::MAX),
             queue: self.queue_view(),
             host: self.host.view.clone(),
+            habits: self.habits.seen(self.now.mono),
         }
     }
 

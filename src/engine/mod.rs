@@ -15,6 +15,7 @@ mod devices;
 pub mod event;
 mod finish;
 pub mod forward;
+pub mod habits;
 pub mod heal;
 pub mod host_history;
 pub mod jitter;

@@ -64,6 +64,7 @@ pub fn leaves_offline(cause: Cause) -> bool {
         | Cause::H09
         | Cause::S01
         | Cause::S02
+        | Cause::S07
         | Cause::O01
         | Cause::O02
         | Cause::O03

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::amount::Money;
 use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
+use crate::domain::habit::Seen;
 use crate::domain::host::HostFailure;
 use crate::domain::ids::{AuthCode, Batch, IdempotencyKey, OperatorId, Rrn, Stan, TransactionCode, TransactionId};
 use crate::domain::offline::{Forwarding, OfflineMode, OfflineRefusal, QueueTotals};
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub queue: QueueView,
     /// How the last exchanges with the host went.
     pub host: HostView,
+    /// Mistakes that people made, in the order of their words.
+    pub habits: Vec<Seen>,
 }
 
 /// The line to the host as the exchanges on it show it: evidence that costs no probe.

@@ -24,6 +24,25 @@ pub enum StoreError {
         /// What this program knows.
         known: i64,
     },
+    /// A database of training where real payments belong.
+    #[error(
+        "{}: this is a training database; it is never used for real payments, and nothing in it is ever sent. Put the \
+         live database back, or move this file to the directory \"training\" below",
+        path.display()
+    )]
+    OfTraining {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A database of real payments where training belongs.
+    #[error(
+        "{}: this database is not one of training, and training does not touch it; move it back to where it came from",
+        path.display()
+    )]
+    NotOfTraining {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Something in the database is not what this program wrote.
     #[error("the database holds an impossible value: {0}; keep the file and call support")]
     Impossible(String),
@@ -149,6 +168,7 @@ impl StoreError {
             | Self::Impossible(_)
             | Self::OnlyTheLog { .. }
             | Self::WrongSealingKey => Some(Cause::S02),
+            Self::OfTraining { .. } | Self::NotOfTraining { .. } => Some(Cause::S07),
             Self::TooNew { .. } => Some(Cause::S03),
             Self::Vault(error) => error.cause(),
             Self::Full { .. }
@@ -174,6 +194,8 @@ impl StoreError {
             | Self::Full { path, .. }
             | Self::ReadOnly { path, .. }
             | Self::Disk { path, .. }
+            | Self::OfTraining { path }
+            | Self::NotOfTraining { path }
             | Self::CannotOpen { path, .. } => file.clone_into(path),
             Self::InUse
             | Self::TooNew { .. }

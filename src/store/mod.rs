@@ -77,7 +77,7 @@ impl Store {
     /// The same with everything that a test bench may want otherwise.
     pub fn open_on(path: &Path, vault: Vault, options: &OpenOptions) -> Result<Self, StoreError> {
         let open = || {
-            let db = schema::open(path, options)?;
+            let db = schema::open_for(path, options, vault.purpose())?;
             let anew = match schema::begin_log_anew(&db) {
                 Ok(()) => true,
                 // What is on file has to be reached on a disk that takes nothing, too.

@@ -1,14 +1,16 @@
 //! Opening the database file: safety pragmas, and migrations in place.
 
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, FileControl, OpenFlags, TransactionBehavior};
 
+use super::vault::Use;
 use super::{StoreError, disk, impossible, signed};
+use crate::domain::training::STAMP;
 
 /// What differs between a terminal and a test bench that puts its own files under SQLite.
 #[derive(Clone, Debug)]
@@ -73,8 +75,15 @@ impl Pages {
     }
 }
 
-/// Opens the file, exclusively, durable, migrated.
+/// Opens the file for real payments.
+#[cfg(test)]
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError> {
+    open_for(path, options, Use::Live)
+}
+
+/// Opens the file, exclusively, durable, migrated, for real payments or for training. A file of the other kind is refused
+/// before anything in it is changed.
+pub fn open_for(path: &Path, options: &OpenOptions, purpose: Use) -> Result<Connection, StoreError> {
     let mut db = match &options.vfs {
         None => {
             if let Some(log) = disk::orphaned_log(path) {
@@ -104,6 +113,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse,
         _ => e.into(),
     })?;
+    stamp(&db, purpose)?;
     // The log survives a restart, so that the first commits after it do not grow it anew.
     let mut keep = 1;
     db.file_control(None::<&str>, FileControl::PersistWal(&mut keep))?;
@@ -119,6 +129,19 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Connection, StoreError
     }
     db.set_prepared_statement_cache_capacity(32);
     Ok(db)
+}
+
+/// A database of training bears a stamp from its first byte on. Whoever is not of its kind does not go on.
+fn stamp(db: &Connection, purpose: Use) -> Result<(), StoreError> {
+    let found: i32 = db.query_row("PRAGMA application_id", [], |r| r.get(0))?;
+    let empty = || db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |r| r.get(0));
+    match purpose {
+        Use::Live if found == STAMP => Err(StoreError::OfTraining { path: PathBuf::new() }),
+        Use::Live => Ok(()),
+        Use::Training if found == STAMP => Ok(()),
+        Use::Training if found == 0 && empty()? => Ok(db.pragma_update(None, "application_id", STAMP)?),
+        Use::Training => Err(StoreError::NotOfTraining { path: PathBuf::new() }),
+    }
 }
 
 /// Copies the log into the database, so that the next commit starts at its beginning.
@@ -205,6 +228,28 @@ mod tests {
         let path = dir.path().join("pos.db");
         open(&path, &OpenOptions::default()).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(open(&path, &OpenOptions::default()), Err(StoreError::TooNew { found: 99, .. })));
+    }
+
+    #[test]
+    fn a_database_of_the_other_kind_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = OpenOptions { long_log: false, ..OpenOptions::default() };
+        let older = i64::try_from(MIGRATIONS.len()).unwrap() - 1;
+        for (own, other) in [(Use::Live, Use::Training), (Use::Training, Use::Live)] {
+            let path = dir.path().join(format!("{own:?}.db"));
+            drop(open_for(&path, &options, own).unwrap());
+            // Older by a version: it must not be brought up to date by the wrong one.
+            open_for(&path, &options, own).unwrap().pragma_update(None, "user_version", older).unwrap();
+            let refused = open_for(&path, &options, other).unwrap_err();
+            let right = matches!(
+                (other, &refused),
+                (Use::Live, StoreError::OfTraining { .. }) | (Use::Training, StoreError::NotOfTraining { .. })
+            );
+            assert!(right, "{own:?} opened as {other:?}: {refused}");
+            let db = Connection::open(&path).unwrap();
+            let version: i64 = db.query_row("PRAGMA user_version", [], |r| r.get(0)).unwrap();
+            assert_eq!(version, older);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{StoreError, disk};
+use crate::domain::training::STAMP;
 
 /// The newest schema that is understood here.
 const KNOWN: i64 = 4;
@@ -50,6 +51,9 @@ pub fn look(path: &Path) -> Result<Unsent, StoreError> {
 fn read(path: &Path) -> rusqlite::Result<Result<Unsent, StoreError>> {
     // Not written to: not even what a power cut left in the log is brought into the database.
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    if db.query_row("PRAGMA application_id", [], |r| r.get::<_, i32>(0))? == STAMP {
+        return Ok(Err(StoreError::OfTraining { path: path.to_owned() }));
+    }
     let found: i64 = db.query_row("PRAGMA user_version", [], |r| r.get(0))?;
     if found > KNOWN {
         return Ok(Err(StoreError::TooNew { found, known: KNOWN }));

@@ -25,6 +25,8 @@ use crate::domain::secret::SecretBytes;
 pub const CREDENTIAL: &str = "smartposd.sealing-key";
 /// Name of the file for rigs without one.
 pub const KEY_FILE: &str = "sealing.key";
+/// Name of the file of a training store.
+pub const TRAINING_KEY_FILE: &str = "training.key";
 /// Bytes of a sealing key.
 pub(super) const KEY: usize = 32;
 const NONCE: usize = 24;
@@ -101,18 +103,39 @@ pub struct Vault {
     hashes: [Blake2sMac<U16>; 4],
     /// For a backup, which is worth nothing without it.
     key: Zeroizing<[u8; KEY]>,
+    purpose: Use,
+}
+
+/// What a sealing key is for. What was sealed for the one cannot be opened for the other, not even with the same key file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Real payments.
+    Live,
+    /// Training.
+    Training,
 }
 
 impl Vault {
-    /// From 32 bytes.
+    /// From 32 bytes, for real payments.
     pub fn new(key: &[u8; KEY]) -> Self {
+        Self::keyed(key, key, Use::Live)
+    }
+
+    /// From 32 bytes, for training: nothing is ever sealed with the key itself, only with one derived from it.
+    pub fn training(key: &[u8; KEY]) -> Self {
+        let derived = Blake2sMac::<U32>::new(key.into()).chain(b"smartposd training").finalize_fixed();
+        let derived = Zeroizing::new(<[u8; KEY]>::from(derived));
+        Self::keyed(&derived, key, Use::Training)
+    }
+
+    fn keyed(key: &[u8; KEY], file: &[u8; KEY], purpose: Use) -> Self {
         let hashes = Purpose::ALL.map(|purpose| {
             let derived = Zeroizing::new(<[u8; KEY]>::from(
                 Blake2sMac::<U32>::new(key.into()).chain(purpose.label()).finalize_fixed(),
             ));
             Blake2sMac::<U16>::new((&*derived).into())
         });
-        Self { cipher: XChaCha20Poly1305::new(key.into()), hashes, key: Zeroizing::new(*key) }
+        Self { cipher: XChaCha20Poly1305::new(key.into()), hashes, key: Zeroizing::new(*file), purpose }
     }
 
     /// From systemd's credential directory if it holds the key, else from `fallback`, which is made on the first run.
@@ -129,6 +152,16 @@ impl Vault {
             }
             None => Self::make(fallback),
         }
+    }
+
+    /// The training key at `path`, which is made on the first run. No credential is looked at.
+    pub fn find_training(path: &Path) -> Result<Self, VaultError> {
+        Self::find(None, path).map(|live| Self::training(live.key()))
+    }
+
+    /// What it is for.
+    pub fn purpose(&self) -> Use {
+        self.purpose
     }
 
     fn read(path: &Path) -> Result<Self, VaultError> {
@@ -237,6 +270,22 @@ mod tests {
         assert!(Vault::find(None, &path).unwrap().open("x", &sealed).is_some());
         std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(Vault::find(None, &path), Err(VaultError::Open(_))));
+    }
+
+    #[test]
+    fn what_is_sealed_for_training_does_not_open_for_real_payments_with_the_same_key_file() {
+        let (live, training) = (Vault::new(&[7; KEY]), Vault::training(&[7; KEY]));
+        assert!(live.open("x", &training.seal("x", b"y").unwrap()).is_none());
+        assert!(training.open("x", &live.seal("x", b"y").unwrap()).is_none());
+        assert_eq!((live.purpose(), training.purpose()), (Use::Live, Use::Training));
+        for purpose in Purpose::ALL {
+            assert_ne!(live.tag(purpose, &[b"6200"]), training.tag(purpose, &[b"6200"]));
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(TRAINING_KEY_FILE);
+        let sealed = Vault::find_training(&path).unwrap().seal("x", b"y").unwrap();
+        assert!(Vault::find_training(&path).unwrap().open("x", &sealed).is_some());
+        assert!(Vault::find(None, &path).unwrap().open("x", &sealed).is_none());
     }
 
     #[test]

@@ -547,6 +547,7 @@ pub fn snapshot() -> Snapshot {
         held_reversals: 0,
         queue: QueueView::default(),
         host: HostView::default(),
+        habits: Vec::new(),
     }
 }
 

@@ -81,6 +81,8 @@ pub struct Setup {
     pub reader_config: String,
     /// More lines for its table `[keypad]`.
     pub keypad_config: String,
+    /// More arguments for the daemon.
+    pub arguments: Vec<String>,
     /// A command that becomes the daemon, such as `nsenter …`; empty starts it as it is.
     pub through: Vec<String>,
 }
@@ -183,6 +185,16 @@ impl Rig {
         fs::write(self.path("event0"), "").unwrap();
     }
 
+    /// Other arguments for the daemon's next start.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.setup.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    }
+
+    /// One more variable of the daemon's next start.
+    pub fn set_environment(&mut self, name: &'static str, value: String) {
+        self.setup.environment.push((name, value));
+    }
+
     /// Starts the daemon and waits for `READY=1`.
     pub fn start_daemon(&mut self) {
         self.launch_daemon();
@@ -196,6 +208,7 @@ impl Rig {
         let mut command = Command::new(words.next().unwrap());
         command.args(words);
         command.arg("--config").arg(self.path("smartposd.toml")).arg("--bus").arg(&self.bus_address);
+        command.args(&self.setup.arguments);
         command.env("NOTIFY_SOCKET", self.path("notify.sock")).stderr(log).stdin(Stdio::null());
         command.env("LD_PRELOAD", fake_evdev());
         command.env("FAKE_EVDEV", format!("{}={}", self.path("event0").display(), self.path("keys.sock").display()));
@@ -218,6 +231,14 @@ impl Rig {
 
     pub fn daemon_pid(&self) -> u32 {
         self.daemon.as_ref().unwrap().0.id()
+    }
+
+    /// Waits until somebody else has killed the daemon.
+    pub fn wait_daemon_killed(&mut self) {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.daemon.as_mut().unwrap().0.wait().unwrap();
+        assert_eq!(status.signal(), Some(9), "the daemon ended in another way:\n{}", self.log());
+        self.kill_daemon();
     }
 
     /// `kill -9`.
@@ -335,7 +356,7 @@ impl Rig {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    fn run_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) -> Output {
+    pub fn run_with_fd(&self, arguments: &[&str], flag: &str, secret: &str) -> Output {
         use std::io::Write;
         let mut command = self.posctl_command(arguments);
         command.args([flag, "0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -532,7 +553,7 @@ pub fn start_acquirer(dir: &Path, address: &str, arguments: &[String]) -> (Proce
 }
 
 /// Starts a simulator and waits for its line `ready WHERE`.
-fn spawn_ready(mut command: Command) -> (Process, String) {
+pub fn spawn_ready(mut command: Command) -> (Process, String) {
     let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

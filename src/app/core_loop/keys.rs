@@ -4,6 +4,7 @@ use super::Core;
 use crate::diagnose::events::JournalEvent;
 use crate::domain::secret::{DoubleKey, SecretBytes};
 use crate::domain::time::Now;
+use crate::domain::training::MASTER_KEY;
 use crate::engine::command::{Refusal, RefusalKind, Reply};
 use crate::engine::event::Event;
 use crate::keypad::{Entry, Event as KeypadEvent, TimeLimits};
@@ -27,6 +28,7 @@ impl Core {
         custodian: &str,
         component: &SecretBytes,
     ) -> Result<Reply, Refusal> {
+        self.refuse_in_training()?;
         if !self.teller.engine().keys_may_change() {
             return Err(Refusal::new(
                 RefusalKind::Busy,
@@ -44,7 +46,20 @@ impl Core {
         installed.map(|()| reply)
     }
 
+    /// Training has its key already, and no component of a real one is ever typed there.
+    fn refuse_in_training(&self) -> Result<(), Refusal> {
+        if !self.training {
+            return Ok(());
+        }
+        let text = "training has a key of its own; components of a real key are never entered here";
+        Err(Refusal::new(RefusalKind::WrongState, text))
+    }
+
     fn install_master(&mut self, now: Now, key: &DoubleKey) -> Result<(), Refusal> {
+        if key.0 == MASTER_KEY {
+            let text = "these components make the key of training, which everybody knows; enter the acquirer's";
+            return Err(Refusal::new(RefusalKind::InvalidArgument, text));
+        }
         let bytes = SecretBytes::new(key.0.to_vec());
         self.teller
             .store_mut()
@@ -62,6 +77,7 @@ impl Core {
 
     /// Asks for a component on the keypad.
     pub(super) fn ask_component(&mut self, now: Now, index: u8, custodian: String) -> Result<Reply, Refusal> {
+        self.refuse_in_training()?;
         if !self.teller.engine().keypad_is_free() {
             return Err(Refusal::new(RefusalKind::Busy, "the keypad is missing or in use; see `posctl status`"));
         }

@@ -147,7 +147,7 @@ impl Core {
                 POS_COMPONENT = "display",
                 POS_STATE = word,
                 "{}",
-                prompt.text(self.language).trim_end()
+                prompt.shown(self.language, self.training).trim_end()
             );
         }
         self.shown = word;

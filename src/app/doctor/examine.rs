@@ -15,7 +15,7 @@ use crate::bus::Request;
 use crate::domain::cause::Cause;
 use crate::domain::diagnosis::{Fault, Finding, Found, Step};
 use crate::domain::host::HostFailure;
-use crate::domain::link::{ConnectFailureKind, Trust};
+use crate::domain::link::ConnectFailureKind;
 use crate::domain::time::Instant;
 use crate::driver::probe::{self, Local, milliseconds};
 use crate::engine::command::{Command, RefusalKind, Reply};
@@ -141,7 +141,7 @@ impl Doctor {
 
     /// What the echo says about TCP, TLS and the host, and where it does not say enough, a connection of our own.
     async fn host_side(&self, echo: &Echo, before: &HostView, start: Instant, sheet: &mut Sheet<'_>) {
-        let plain = self.place.acquirer.trust == Trust::Plain;
+        let plain = !self.place.acquirer.trust.has_tls();
         let told = match echo {
             Echo::Failed(failure) => line_finding(failure),
             Echo::Answered(_) | Echo::NotRun(_) | Echo::Late => None,

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::app::config::DEFAULT_PATH;
+use crate::diagnose::drill::DrillName;
 use crate::domain::offline::OfflineMode;
 use crate::domain::outcome::{Outcome, Role};
 
@@ -90,6 +91,17 @@ pub enum Command {
     /// What mended itself, and how
     #[command(subcommand)]
     Heal(HealCommand),
+    /// Show what people could do better: mistakes that come again and again
+    Hints,
+    /// Training mode: own state, own keys, own host; no money moves
+    #[command(subcommand)]
+    Training(TrainingCommand),
+    /// Run an exercise in training mode: something goes wrong, you act, and it is judged
+    #[command(
+        after_help = "Exit codes: 0 passed, 2 not passed, 3 left with Ctrl-C, 1 it could not run. Whatever comes of it, host \
+                      and line are mended at the end. As root, so that the power cut can be played."
+    )]
+    Drill(DrillArguments),
     /// The configuration of smartposd
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -187,6 +199,9 @@ pub struct SaleArguments {
     /// Whether it may be accepted without the acquirer: online-only, prefer-online, offline-only
     #[arg(long, value_parser = mode, default_value = "online-only")]
     pub mode: OfflineMode,
+    /// An exercise: only in training mode, where nothing else is taken
+    #[arg(long)]
+    pub training: bool,
 }
 
 impl SaleArguments {
@@ -261,6 +276,28 @@ pub enum ReaderCommand {
     PowerCycle,
 }
 
+/// `posctl training …`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum TrainingCommand {
+    /// Whether payments are real
+    Status,
+    /// Change to training; refused while a payment is under way or anything is unsent
+    Start,
+    /// Change back to real payments
+    Stop,
+}
+
+/// `posctl drill …`
+#[derive(Debug, Args)]
+pub struct DrillArguments {
+    /// list, or one of: network-cut, host-down, reader-gone, wrong-password, power-cut
+    #[arg(value_name = "list|NAME", value_parser = drill, default_value = "list")]
+    pub name: String,
+    /// Control socket of the training host
+    #[arg(long, value_name = "SOCKET", default_value = "/run/smartposd-training-host/control")]
+    pub host_control: PathBuf,
+}
+
 /// `posctl config …`
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -275,6 +312,12 @@ pub enum ConfigCommand {
 fn operator(text: &str) -> Result<String, String> {
     let good = (2..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if good { Ok(text.to_owned()) } else { Err("an operator number has 2 to 8 digits".to_owned()) }
+}
+
+fn drill(text: &str) -> Result<String, String> {
+    let known = text == "list" || DrillName::from_word(text).is_some();
+    let words = || ["list"].into_iter().chain(DrillName::ALL.iter().map(|name| name.as_str()));
+    if known { Ok(text.to_owned()) } else { Err(list("a drill", words())) }
 }
 
 fn role(text: &str) -> Result<Role, String> {

@@ -38,6 +38,19 @@ pub enum Fault {
     },
     /// The configuration is wrong.
     Config(Vec<String>),
+    /// An exercise where payments are real.
+    NotTraining,
+    /// A question about real money where there is none.
+    InTraining,
+    /// The training host takes no orders.
+    TrainingHost {
+        /// Where.
+        socket: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A payment is under way, so this must not happen.
+    PaymentUnderWay,
     /// Something is unsent, so this must not happen.
     Unsent(Box<Unsent>),
     /// The journal is not whole.
@@ -99,6 +112,10 @@ impl Fault {
             Self::KeypadEntry => "KeypadEntry",
             Self::Machine { .. } => "Machine",
             Self::Config(_) => "Config",
+            Self::NotTraining => "NotTraining",
+            Self::InTraining => "InTraining",
+            Self::TrainingHost { .. } => "TrainingHost",
+            Self::PaymentUnderWay => "Busy",
             Self::Unsent(_) => "Unsent",
             Self::JournalBroken { .. } => "JournalBroken",
         }
@@ -127,6 +144,24 @@ impl Fault {
             ),
             Self::Machine { doing, source } => format!("{doing}: {source}"),
             Self::Config(complaints) => complaints.join("\n"),
+            Self::NotTraining => pick(
+                language,
+                "终端不在培训模式：演练会影响真实收款".to_owned(),
+                "the terminal is not in training mode: a drill would disturb real payments".to_owned(),
+            ),
+            Self::InTraining => pick(
+                language,
+                "终端在培训模式，不知道真实交易是否都已上送".to_owned(),
+                "the terminal is in training mode and does not know whether real payments are unsent".to_owned(),
+            ),
+            Self::TrainingHost { socket, source } => pick(
+                language,
+                format!("培训主机不听指挥（{socket}：{source}）"),
+                format!("the training host takes no orders ({socket}: {source})"),
+            ),
+            Self::PaymentUnderWay => {
+                pick(language, "有一笔付款正在进行".to_owned(), "a payment is under way".to_owned())
+            }
             Self::Unsent(unsent) => unsent.sentence(language),
             Self::JournalBroken { row, what } => pick(
                 language,
@@ -149,6 +184,18 @@ impl Fault {
             Self::KeypadEntry => {
                 ("请重试；密码错误或超时会结束输入", "try again; a wrong password or a time-out ends the entry")
             }
+            Self::NotTraining => {
+                ("请先开始培训：posctl training start", "begin a training first: posctl training start")
+            }
+            Self::InTraining => (
+                "查看真实数据库：smartposd --queue-state；或先结束培训：posctl training stop",
+                "ask the live database: smartposd --queue-state; or end the training: posctl training stop",
+            ),
+            Self::TrainingHost { .. } => (
+                "请启动培训主机：systemctl start smartposd-training-host，或用 --host-control 指明",
+                "start it: systemctl start smartposd-training-host, or say where it is with --host-control",
+            ),
+            Self::PaymentUnderWay => ("请等付款结束后重试", "wait for its end, then try again"),
             Self::Machine { .. } => ("请检查路径和权限", "check the path and its permissions"),
             Self::Unsent(unsent) => return unsent.remedy(language),
             Self::JournalBroken { .. } => (

@@ -10,6 +10,7 @@ use crate::app::posctl::error::Fault;
 use crate::app::posctl::money;
 use crate::app::posctl::output::{Voice, number};
 use crate::app::posctl::text::pick;
+use crate::app::posctl::training::trains;
 use crate::bus::client::{Client, ClientError, Row};
 use crate::domain::cause::Cause;
 use crate::domain::prompt::Language;
@@ -26,6 +27,10 @@ pub struct Unsent {
 
 /// Says yes, or what is in the way.
 pub async fn guard(client: &Client, occasion: Occasion, voice: Voice) -> Result<Exit, Fault> {
+    // It knows nothing of the real queue, and its word on its own must not be taken for one on that.
+    if trains(&client.manager().await?) {
+        return Err(Fault::InTraining);
+    }
     let queue = client.queue().await?;
     let unsent = unsent(&queue, occasion)?;
     voice.object(&json!({
@@ -44,6 +49,12 @@ pub async fn guard(client: &Client, occasion: Occasion, voice: Voice) -> Result<
         Some(_) if voice.json => Ok(Exit::Error),
         Some(unsent) => Err(Fault::Unsent(Box::new(unsent))),
     }
+}
+
+/// Refuses while anything is.
+pub async fn refuse(client: &Client, occasion: Occasion) -> Result<(), Fault> {
+    let unsent = unsent(&client.queue().await?, occasion)?;
+    unsent.map_or(Ok(()), |unsent| Err(Fault::Unsent(Box::new(unsent))))
 }
 
 /// `None` if nothing is.
@@ -79,6 +90,7 @@ impl Unsent {
             Occasion::Removal => pick(language, "卸载", "a removal"),
             Occasion::Purge => pick(language, "清除", "a purge"),
             Occasion::SignOut => pick(language, "签退", "a sign-out"),
+            Occasion::Training => pick(language, "开始培训", "a training"),
         };
         let of = if sums.is_empty() { String::new() } else { format!(" ({sums})") };
         pick(
@@ -135,7 +147,9 @@ mod tests {
             (queue(0, 1, 0, json!({"CNY": 12_800})), "queue resolve"),
             (queue(0, 0, 1, json!({})), "queue drain"),
         ] {
-            for occasion in [Occasion::Upgrade, Occasion::Removal, Occasion::Purge, Occasion::SignOut] {
+            for occasion in
+                [Occasion::Upgrade, Occasion::Removal, Occasion::Purge, Occasion::SignOut, Occasion::Training]
+            {
                 let objection = unsent(&row, occasion).unwrap().unwrap();
                 for language in [Language::Zh, Language::En] {
                     assert!(objection.remedy(language).contains(step), "{:?}", objection.remedy(language));

@@ -8,9 +8,11 @@ mod ceremony;
 pub mod cli;
 mod csv;
 mod doctor;
+mod drill;
 pub(super) mod error;
 mod guard;
 mod heal;
+mod hints;
 mod journal;
 mod money;
 mod output;
@@ -21,6 +23,7 @@ mod sale;
 pub(super) mod secret;
 mod status;
 pub(super) mod text;
+mod training;
 mod transactions;
 mod watch;
 mod ways;
@@ -129,6 +132,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         Command::Journal(_) | Command::Backup { .. } => Client::connect_patiently(&address).await?,
         _ => Client::connect(&address).await?,
     };
+    training::banner(&client, voice).await;
     match &cli.command {
         Command::Status => status::show(&client, voice).await?,
         Command::SignIn => {
@@ -164,6 +168,9 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         }
         Command::Doctor => return doctor::run(&client, voice).await,
         Command::Heal(command) => heal::obey(&client, *command, voice).await?,
+        Command::Hints => hints::show(&client, voice).await?,
+        Command::Drill(arguments) => return drill::obey(&client, arguments, voice).await,
+        Command::Training(command) => training::obey(&client, *command, voice).await?,
         Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }
     Ok(Exit::Done)

@@ -17,6 +17,7 @@ use crate::app::posctl::money;
 use crate::app::posctl::output::{LiveLine, Voice, number, text};
 use crate::app::posctl::refusal;
 use crate::app::posctl::text as words;
+use crate::app::posctl::training;
 use crate::bus::client::{Client, ClientError, Event, Events, Row, SaleOrder};
 
 /// How often the state is asked for, should a signal be lost.
@@ -56,6 +57,7 @@ pub async fn make(client: &Client, arguments: &SaleArguments, voice: Voice) -> R
         confirm: arguments.confirmation(),
         reference: arguments.reference.clone(),
         mode: Some(arguments.mode.as_str().to_owned()),
+        training: arguments.training,
     };
     let machine = |source| Fault::Machine { doing: "SIGINT".to_owned(), source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(machine)?;
@@ -275,6 +277,7 @@ fn ending(result: &Row, outcome: &str, voice: Voice) -> String {
         word if word == outcome => word.to_owned(),
         word => format!("{word} ({outcome})"),
     };
+    let word = format!("{}{word}", training::mark(result, voice));
     let last = [word.as_str(), text(result, "code"), sum.as_str()];
     lines.push(last.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  "));
     lines.join("\n")
@@ -295,6 +298,17 @@ mod tests {
         for (language, word) in [(Language::En, "approved"), (Language::Zh, "交易成功 (approved)")] {
             let said = ending(&result("approved"), "approved", Voice { language, json: false });
             assert_eq!(said, format!("{word}  C-1  CNY 128.00"));
+        }
+    }
+
+    #[test]
+    fn a_result_of_training_is_marked() {
+        let mut row = result("approved");
+        row.insert("training".to_owned(), Value::from(true));
+        for (language, line) in [(Language::En, "[TRAINING] approved  C-1"), (Language::Zh, "【培训】交易成功")]
+        {
+            let said = ending(&row, "approved", Voice { language, json: false });
+            assert!(said.lines().last().unwrap().starts_with(line), "{said}");
         }
     }
 

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use crate::app::posctl::cause::explain;
 use crate::app::posctl::error::Fault;
+use crate::app::posctl::hints;
 use crate::app::posctl::output::{Voice, number, snake_keys, text, truth};
 use crate::app::posctl::text as words;
 use crate::app::posctl::transactions::time;
 use crate::app::posctl::ways;
 use crate::bus::client::{Client, Row};
-use crate::diagnose::next_step::{Facts, next_step};
+use crate::diagnose::next_step::{Facts, IN_TRAINING, next_step};
 use crate::domain::cause::Cause;
 use crate::domain::outcome::TerminalState;
 
@@ -57,6 +58,8 @@ impl Overview {
             "queue": self.queue,
             "health": of_manager("health"),
             "components": of_manager("components"),
+            "hints": of_manager("hints"),
+            "training": of_manager("training"),
             "version": of_manager("version"),
             "features": of_manager("features"),
         })
@@ -79,6 +82,7 @@ impl Overview {
             lines.extend(device_lines(name, device, voice));
         }
         lines.push(keys_line(&self.keys, voice));
+        lines.extend(hints::lines(self.manager.get("hints"), voice));
         lines
     }
 
@@ -112,7 +116,9 @@ impl Overview {
         };
         let well = matches!(state, TerminalState::Ready | TerminalState::Busy) && cause.is_none() && supervisor_set;
         let facts = Facts { state, cause, supervisor_set };
-        (!well).then(|| next_step(facts).in_language(voice.language).to_owned())
+        let training = truth(&self.manager, "training").then_some(IN_TRAINING);
+        let step = if well { training } else { Some(next_step(facts)) };
+        step.map(|step| step.in_language(voice.language).to_owned())
     }
 
     fn capabilities(&self, voice: Voice) -> Vec<String> {

@@ -8,6 +8,7 @@ use crate::app::posctl::error::Fault;
 use crate::app::posctl::money;
 use crate::app::posctl::output::{Voice, number, table, text, truth};
 use crate::app::posctl::text as words;
+use crate::app::posctl::training::mark;
 use crate::bus::client::{Client, ListOrder, Row};
 use crate::domain::time::WallTime;
 
@@ -58,10 +59,11 @@ fn listing(rows: &[Row], arguments: &ListArguments, voice: Voice) -> String {
 
 /// How it ended, or where it stands.
 fn ending(row: &Row, voice: Voice) -> String {
-    match text(row, "outcome") {
-        "" => words::transaction_state(text(row, "state"), voice.language).to_owned(),
-        outcome => words::outcome(outcome, voice.language).to_owned(),
-    }
+    let word = match text(row, "outcome") {
+        "" => words::transaction_state(text(row, "state"), voice.language),
+        outcome => words::outcome(outcome, voice.language),
+    };
+    format!("{}{word}", mark(row, voice))
 }
 
 /// Shows one payment.

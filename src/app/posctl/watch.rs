@@ -6,6 +6,7 @@ use crate::app::posctl::cause::explain;
 use crate::app::posctl::error::Fault;
 use crate::app::posctl::output::{Voice, snake_keys};
 use crate::app::posctl::text as words;
+use crate::app::posctl::training;
 use crate::bus::client::{Client, Event};
 
 /// Watches until Ctrl-C, or until the bus itself goes away. The daemon may come and go meanwhile.
@@ -26,6 +27,10 @@ pub async fn watch(client: &Client, voice: Voice) -> Result<(), Fault> {
             _ = tokio::signal::ctrl_c() => return Ok(()),
             event = events.next() => {
                 tell(&event, voice);
+                if event == Event::Daemon(true) {
+                    // It may have come back as the other of the two.
+                    training::banner(client, voice).await;
+                }
                 if event == Event::BusGone {
                     return Err(crate::bus::client::ClientError::Broken("the bus has gone away".to_owned()).into());
                 }

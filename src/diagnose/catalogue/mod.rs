@@ -135,6 +135,7 @@ pub const fn entry(cause: Cause) -> &'static Entry {
         Cause::S04 => &software::S04,
         Cause::S05 => &software::S05,
         Cause::S06 => &software::S06,
+        Cause::S07 => &software::S07,
         Cause::O01 => &operator::O01,
         Cause::O02 => &operator::O02,
         Cause::O03 => &operator::O03,

@@ -56,4 +56,13 @@ entries! {
         cashier    "请联系技术支持；可让顾客换方式付款" "call support; let the customer pay another way"
         technician "与收单机构核对报文规范和域表" "compare the message specification with the acquirer's"
         customer   CARD_NOT_NOW;
+
+    S07 0x4f1fe8aa28214019b6cc0e6cd2f44a5e Technician
+        title      "培训数据库与正式数据库放错了位置" "a training database where the live one belongs, or the other way round"
+        evidence   "数据库的标记与运行方式（培训或正式）不符" "the stamp in the database is not that of the way smartposd was started, live or training"
+        action     "不打开、不改动、不上送其中任何交易；不收款" "neither opens nor changes it, sends nothing from it, and takes no payment"
+        remedy     "把正式数据库放回 /var/lib/smartposd，培训数据库放回其下的 training 目录" "put the live database back into /var/lib/smartposd, that of training into its directory training"
+        cashier    "请停止收款并联系技术人员" "stop taking payments and call the technician"
+        technician "不要删除任何文件；看 POS_EVIDENCE 里的文件名，再看 posctl training status" "delete nothing; POS_EVIDENCE names the file; then posctl training status"
+        customer   CARD_NOT_NOW;
 }

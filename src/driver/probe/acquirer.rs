@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::Boxed;
 use crate::domain::diagnosis::{Fault, Finding, Found, Step};
-use crate::domain::link::{ConnectFailure, ConnectFailureKind, Trust};
+use crate::domain::link::{ConnectFailure, ConnectFailureKind};
 use crate::driver::tcp::{self, Acquirer};
 
 /// Opens a connection to each address and closes it again; nothing is sent.
@@ -19,7 +19,7 @@ pub async fn acquirer(to: &Acquirer, within: Duration) -> [Finding; 2] {
 }
 
 fn sum(to: &Acquirer, results: &[Result<(), ConnectFailure>]) -> [Finding; 2] {
-    let plain = to.trust == Trust::Plain;
+    let plain = !to.trust.has_tls();
     let tcp = |found, seen: &str| Finding::new(Step::Acquirer, found, seen);
     let tls = |found, seen: &str| Finding::new(Step::Tls, found, seen);
     let no_tls = || tls(Found::NotNeeded, "this line has no TLS");
@@ -60,6 +60,7 @@ fn sum(to: &Acquirer, results: &[Result<(), ConnectFailure>]) -> [Finding; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::link::Trust;
 
     fn failed(kind: ConnectFailureKind) -> Result<(), ConnectFailure> {
         Err(ConnectFailure { kind, evidence: String::new() })

@@ -12,9 +12,9 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
-use super::Acquirer;
 use super::counted::Counted;
-use crate::domain::link::{ConnectFailure, ConnectFailureKind, Endpoint};
+use super::{Acquirer, training};
+use crate::domain::link::{ConnectFailure, ConnectFailureKind, Endpoint, Trust};
 use crate::driver::tls;
 
 /// A standing connection.
@@ -44,8 +44,15 @@ pub(super) async fn open(acquirer: &Acquirer, index: usize, within: Duration) ->
     let tls = tls::prepare(&acquirer.trust, &endpoint.host)?;
     let expired = sleep(within);
     tokio::pin!(expired);
-    let addresses = resolve(endpoint, within, expired.as_mut()).await?;
-    let tcp = connect(&addresses, within, expired.as_mut()).await?;
+    let training = acquirer.trust == Trust::TrainingHost;
+    let addresses = match training {
+        true => vec![training::place(endpoint)?],
+        false => resolve(endpoint, within, expired.as_mut()).await?,
+    };
+    let mut tcp = connect(&addresses, within, expired.as_mut()).await?;
+    if training {
+        training::greeted(&mut tcp, endpoint).await?;
+    }
     // Every message is one small write and waits for its answer: nothing is gained by collecting.
     tcp.set_nodelay(true).map_err(|error| failure(ConnectFailureKind::Unreachable, error))?;
     let tcp = Counted::new(tcp);
@@ -122,7 +129,7 @@ fn refusal(address: &SocketAddr, error: &io::Error) -> ConnectFailure {
     failure(kind, format!("{address}: {error}"))
 }
 
-fn failure(kind: ConnectFailureKind, evidence: impl ToString) -> ConnectFailure {
+pub(super) fn failure(kind: ConnectFailureKind, evidence: impl ToString) -> ConnectFailure {
     ConnectFailure { kind, evidence: evidence.to_string() }
 }
 

@@ -8,6 +8,7 @@ mod diagnosed;
 mod disk;
 mod forward;
 mod graph;
+mod habits;
 mod link;
 mod objects;
 mod offline;

@@ -14,6 +14,7 @@ use super::forced::{Forced, by_amount};
 use crate::codec::frame::{Framer, Header};
 use crate::codec::iso8583::{EncodeError, Message, Mti};
 use crate::domain::time::{Instant, Now};
+use crate::domain::training::GREETING;
 
 /// Answers that may wait for their time.
 const MAX_WAITING: usize = 4_096;
@@ -168,6 +169,10 @@ impl Host {
         match (word, rest.trim()) {
             ("fault", fault) => self.faults.arm(Fault::parse(fault)?)?,
             ("clear", "") => self.faults.clear(),
+            ("hang-up", "") => {
+                let all: Vec<LinkId> = self.links.keys().copied().collect();
+                all.into_iter().for_each(|link| self.end(link));
+            }
             ("ledger", "") => return Ok(self.centre.report()),
             ("faults", "") => return Ok(self.faults.count().to_string()),
             ("batch", number) => match number.parse() {
@@ -212,7 +217,11 @@ impl Host {
                 self.outputs.extend([Output::SendBare { link, bytes }, Output::Close { link }]);
                 return;
             }
-            Some(Door::Hang) | None => {}
+            Some(Door::Hang) => {}
+            None if self.centre.settings.training => {
+                self.outputs.push_back(Output::SendBare { link, bytes: GREETING.to_vec() });
+            }
+            None => {}
         }
         let framer = Framer::new(Framer::USUAL_MAX);
         self.links.insert(link, Link { framer, mute: door.is_some(), hold: Instant(0) });

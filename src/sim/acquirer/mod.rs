@@ -49,6 +49,7 @@ use self::server::{Files, Server};
 use self::settings::{KeyForm, MakLength, Settings};
 use self::tls::CertificateFlaw;
 use crate::domain::ids::{MerchantId, TerminalId};
+use crate::domain::training;
 use crate::sim::control::{self, Control};
 use crate::sim::crypto::{DesKey, MacMethod};
 
@@ -64,8 +65,8 @@ Amounts that force an outcome, in CNY (sales and uploads; 9020.XX only once to a
   9020.05  charged, answered after 5 s         9020.10  charged, garbage for an answer
   9030.71, 9030.72  charged, with a script (71, 72) for the card in the answer (sales only); a 0620 has to follow
 
-Orders (--control, --send): ledger | find BATCH TRACE | faults | clear | batch N | forget-keys | quit | help | fault …;
-answered by `ok …` or `error: …`. --send SOCKET ledger prints totals (all, online, offline) and counts as JSON, find one
+Orders (--control, --send): ledger | find BATCH TRACE | faults | clear | batch N | forget-keys | hang-up | quit | help |
+fault …; answered by `ok …` or `error: …`. --send SOCKET ledger prints totals (all, online, offline) and counts as JSON, find one
 payment as in the ledger's file: kind online or offline, status charged, declined or reversed. Faults, also for --fault:
 ";
 
@@ -107,6 +108,10 @@ pub struct Args {
     /// Write every frame to a file as a line `in|out CONNECTION HEX`. Contains whole card data: for test cards only.
     #[arg(long, value_name = "FILE")]
     capture: Option<PathBuf>,
+    /// Be the training host: on this machine only, for the terminal and with the key of training, and saying so to whoever
+    /// connects. No live terminal works with it, and no training terminal with anything else.
+    #[arg(long, conflicts_with_all = ["terminal", "merchant", "tmk_file", "tls", "tls_self_signed"])]
+    training: bool,
     /// The terminal it knows, field 41.
     #[arg(long, value_name = "ID", default_value = "99000001")]
     terminal: String,
@@ -172,6 +177,9 @@ pub fn run(args: Args) -> Result<(), String> {
         // The kernel's generator does not fail once the system is up; zeros would only be a weak test key.
         let _zeros = getrandom::fill(bytes);
     });
+    if args.training {
+        refuse_outside(&args.listen)?;
+    }
     let mut host = Host::new(Centre::new(settings(&args)?, ledger, entropy));
     for fault in &args.fault {
         host.order(&format!("fault {fault}"))?;
@@ -200,11 +208,19 @@ fn settings(args: &Args) -> Result<Settings, String> {
     }
     let address = u16::from_str_radix(&args.nii, 16).ok().filter(|_| args.nii.len() == 4);
     let defaults = Settings::default();
+    let (terminal, merchant, master_key) = match args.training {
+        true => (training::TERMINAL.into(), training::MERCHANT.into(), DesKey::Double(training::MASTER_KEY)),
+        false => (
+            args.terminal.clone(),
+            args.merchant.clone(),
+            args.tmk_file.as_deref().map_or(Ok(defaults.master_key), read_key)?,
+        ),
+    };
     Ok(Settings {
-        terminal: args.terminal.clone(),
-        merchant: args.merchant.clone(),
+        terminal,
+        merchant,
         batch: args.batch,
-        master_key: args.tmk_file.as_deref().map_or(Ok(defaults.master_key), read_key)?,
+        master_key,
         mac: args.mac,
         mak: args.mak,
         key_form: args.key_form,
@@ -217,7 +233,14 @@ fn settings(args: &Args) -> Result<Settings, String> {
         repeat_code: args.repeat_code.clone(),
         late: Duration::from_millis(args.late_ms),
         capture: args.capture.is_some(),
+        training: args.training,
     })
+}
+
+/// A training host is for the terminal on the same machine, and for nobody else.
+fn refuse_outside(address: &str) -> Result<(), String> {
+    let here = address.parse::<std::net::SocketAddr>().is_ok_and(|at| at.ip().is_loopback());
+    here.then_some(()).ok_or_else(|| format!("a training host listens on this machine only, not at {address}"))
 }
 
 fn read_key(path: &Path) -> Result<DesKey, String> {

@@ -92,6 +92,8 @@ pub struct Settings {
     pub late: Duration,
     /// Whether frames are captured.
     pub capture: bool,
+    /// Whether it is a training host, which says so before anything is said to it.
+    pub training: bool,
 }
 
 impl Default for Settings {
@@ -113,6 +115,7 @@ impl Default for Settings {
             repeat_code: "94".to_owned(),
             late: Duration::from_secs(65),
             capture: false,
+            training: false,
         }
     }
 }

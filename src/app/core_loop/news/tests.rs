@@ -42,6 +42,7 @@ fn snapshot(state: TerminalState, cause: Option<Cause>) -> Snapshot {
         held_reversals: 0,
         queue: QueueView::default(),
         host: HostView::default(),
+        habits: Vec::new(),
     }
 }
 

@@ -109,6 +109,8 @@ pub enum Occasion {
     Purge,
     /// The terminal signs out with the acquirer
     SignOut,
+    /// The terminal is used for training
+    Training,
 }
 
 impl Occasion {
@@ -119,6 +121,7 @@ impl Occasion {
             Self::Removal => "removal",
             Self::Purge => "purge",
             Self::SignOut => "sign-out",
+            Self::Training => "training",
         }
     }
 }

@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("diagnose", &["diagnose", "domain"]),
     ("store", &["store", "engine", "domain"]),
     ("driver", &["driver", "engine", "domain"]),
-    ("bus", &["bus", "engine", "domain"]),
+    ("bus", &["bus", "diagnose", "engine", "domain"]),
     ("sim", &["sim", "codec", "domain"]),
     ("proof", &["proof", "store", "engine", "domain"]),
     ("app", &["app", "bus", "codec", "diagnose", "domain", "driver", "engine", "host", "keypad", "reader", "store"]),

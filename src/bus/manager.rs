@@ -14,12 +14,13 @@ use crate::bus::result::Row;
 use crate::bus::secret_fd::read_secret;
 use crate::bus::target_fd::take_target;
 use crate::bus::terminal::{done, unexpected};
-use crate::bus::{diagnosis, view};
+use crate::bus::{diagnosis, explain, view};
 use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
 
 /// What this build can do beyond the members of the contract.
-const FEATURES: [&str; 7] = ["sale", "operator-at-keypad", "keys-at-keypad", "offline", "queue", "journal", "backup"];
+const FEATURES: [&str; 8] =
+    ["sale", "operator-at-keypad", "keys-at-keypad", "offline", "queue", "journal", "backup", "causes"];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
 /// Bytes of a backup's passphrase.
@@ -70,6 +71,11 @@ impl Manager {
         let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
         Options::none(options)?;
         diagnosis::run(&self.gate, &visit).await
+    }
+
+    #[zbus(out_args("entry"))]
+    async fn explain_cause(&self, cause: &str) -> Result<Row> {
+        explain::row(cause)
     }
 
     #[zbus(out_args("rows", "broken", "what"))]

@@ -20,6 +20,7 @@ pub mod client;
 mod device;
 mod diagnosis;
 pub mod error;
+mod explain;
 mod gate;
 mod keys;
 mod lease;

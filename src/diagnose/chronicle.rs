@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::short_code::{CauseCode, DevicePart, Probed, ShortCode};
-use super::who::needs_person;
+use super::who::is_reportable;
 use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
 use crate::domain::fault::{FaultNote, Moment};
@@ -123,7 +123,7 @@ impl Chronicle {
         let faults: BTreeSet<Cause> = [seen.cause, seen.reader.fault(), seen.keypad.fault()]
             .into_iter()
             .flatten()
-            .filter(|cause| needs_person(*cause))
+            .filter(|cause| is_reportable(*cause))
             .collect();
         let ended: Vec<Cause> = self.standing.keys().copied().filter(|cause| !faults.contains(cause)).collect();
         for cause in ended {

@@ -7,6 +7,7 @@
 //! one of these files says `base = "OTHER"`, the files of OTHER go below all of them.
 
 mod devices;
+mod support;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use thiserror::Error;
 use crate::domain::ids::{MerchantId, TerminalId};
 use crate::domain::link::{CertificatePin, Endpoint, Trust};
 use crate::domain::prompt::Language;
+use crate::domain::support::Contacts;
 use crate::host::message::Identity;
 use crate::host::profile::{Profile, Source};
 use crate::host::settings::{At, Complaint, Complaints, Place, Section, parse};
@@ -60,6 +62,8 @@ pub struct Config {
     pub language: Language,
     /// Where log lines go.
     pub journal: Journal,
+    /// Whom to call.
+    pub support: Contacts,
 }
 
 /// Where log lines go.
@@ -153,6 +157,7 @@ fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Ve
     let journal = root.choice("journal", &journals).map_or(Journal::Auto, |at| at.value);
     let reader = devices::reader(root.section("reader"));
     let keypad = devices::keypad(root.section("keypad"));
+    let support = support::contacts(root.section("support"));
     root.finish();
     let (Some(name), Some(dirs)) = (profile_name, dirs) else { return Ok(None) };
     let Some(sources) = gather(&name, &dirs, complaints) else { return Ok(None) };
@@ -173,6 +178,7 @@ fn read(root: Section<'_>, complaints: &Complaints) -> Result<Option<Config>, Ve
         confirm_amount,
         language: language.map_or(Language::Zh, |at| at.value),
         journal,
+        support,
     }))
 }
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::ceremony::KeyLoad;
+use crate::app::faults::Faults;
 use crate::app::watchdog::Progress;
 use crate::bus::{Request, Update};
 use crate::domain::prompt::Language;
@@ -90,6 +91,8 @@ pub struct Core {
     signals: Vec<Signal>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     published: Arc<Snapshot>,
+    /// What went wrong lately.
+    faults: Faults,
     /// Where the reader was opened last.
     reader_port: Option<PathBuf>,
     /// The prompt that was shown last, for the journal.
@@ -116,6 +119,8 @@ pub struct Parts {
     pub synchronised: fn() -> bool,
     /// The language of prompts.
     pub language: Language,
+    /// What went wrong lately.
+    pub faults: Faults,
 }
 
 /// The longest sleep; only a guard against a deadline that a machine forgot to give.
@@ -164,10 +169,12 @@ impl Core {
             signals: Vec::new(),
             snapshots,
             published,
+            faults: parts.faults,
             reader_port: None,
             shown: "idle",
             language: parts.language,
         };
+        core.faults.observe(now, &Arc::clone(&core.published));
         core.keys_changed(now);
         core.check_clock(now);
         core.pump(now)?;
@@ -209,6 +216,7 @@ impl Core {
             self.reader.deadline(),
             self.keypad.deadline(),
             self.key_load.deadline(),
+            self.faults.chronicle.deadline(),
         ];
         // One microsecond more, because a timer that fires early would only be set again.
         let first = deadlines.into_iter().flatten().min().map(|d| d.since(now) + Duration::from_micros(1));
@@ -225,6 +233,7 @@ impl Core {
             self.keys_changed(now);
         }
         self.retry_storage(now);
+        self.faults.expire(now);
     }
 
     /// Carries outputs to where they belong until all machines rest, then tells the bus.
@@ -276,6 +285,7 @@ impl Core {
         if changed {
             self.published = Arc::new(snapshot);
             self.snapshots.send_replace(Arc::clone(&self.published));
+            self.faults.observe((self.clock)(), &self.published);
         }
         let update = Update { snapshot: Arc::clone(&self.published), signals: std::mem::take(&mut self.signals) };
         if self.wires.updates.try_send(update).is_err() {

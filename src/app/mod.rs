@@ -3,7 +3,9 @@
 pub mod ceremony;
 pub mod config;
 pub mod core_loop;
+pub mod faults;
 pub mod journal;
+pub mod machine;
 pub mod password;
 pub mod posctl;
 pub mod restore;

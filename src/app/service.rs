@@ -9,8 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::config::Config;
+use crate::app::faults::Faults;
 use crate::app::core_loop::{Core, CoreError, Inlets, Parts, Wires};
 use crate::app::watchdog::{self, Progress};
+use crate::app::machine;
 use crate::bus::authority::Authority;
 use crate::bus::{self, BusAddress};
 use crate::domain::secret::DoubleKey;
@@ -102,7 +104,7 @@ pub async fn run(options: Options) -> Result<(), ServiceError> {
     ];
     let mut core_ended = spawn_core(core, inlets, progress.clone())?;
 
-    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots);
+    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots).with_support(config.support.clone());
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     watchdog::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     tracing::info!(POS_COMPONENT = "service", "smartposd {} serves {}", env!("CARGO_PKG_VERSION"), bus::NAME);
@@ -183,6 +185,7 @@ fn assemble(config: &Config, credentials: Option<&Path>) -> Result<(Core, Inlets
         clock: clock::now,
         synchronised: clock::synchronised,
         language: config.language,
+        faults: Faults::open(directory, machine::versions()),
     };
     let repair = repair::start(repair_settings(config), repair_events)?;
     let wires = Wires { serial, keypad: keypad_sender, tcp, repair, updates: update_sender };

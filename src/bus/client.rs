@@ -183,6 +183,16 @@ impl Client {
         self.call(ROOT, MANAGER_INTERFACE, "RunDiagnosis", &(Options::new(),)).await.and_then(rows)
     }
 
+    /// `Manager.LastFaults`.
+    pub async fn last_faults(&self) -> Answer<Vec<Row>> {
+        self.call(ROOT, MANAGER_INTERFACE, "LastFaults", &(Options::new(),)).await.and_then(rows)
+    }
+
+    /// `Manager.Timeline`.
+    pub async fn timeline(&self) -> Answer<Vec<Row>> {
+        self.call(ROOT, MANAGER_INTERFACE, "Timeline", &(Options::new(),)).await.and_then(rows)
+    }
+
     /// `Terminal.SignIn`.
     pub async fn sign_in(&self) -> Answer<Row> {
         self.call(TERMINAL, TERMINAL_INTERFACE, "SignIn", &(Options::new(),)).await.and_then(one_row)

@@ -14,13 +14,13 @@ use crate::bus::result::Row;
 use crate::bus::secret_fd::read_secret;
 use crate::bus::target_fd::take_target;
 use crate::bus::terminal::{done, unexpected};
-use crate::bus::{diagnosis, explain, view};
+use crate::bus::{diagnosis, explain, faults, view};
 use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
 
 /// What this build can do beyond the members of the contract.
-const FEATURES: [&str; 8] =
-    ["sale", "operator-at-keypad", "keys-at-keypad", "offline", "queue", "journal", "backup", "causes"];
+const FEATURES: [&str; 9] =
+    ["sale", "operator-at-keypad", "keys-at-keypad", "offline", "queue", "journal", "backup", "causes", "faults"];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
 /// Bytes of a backup's passphrase.
@@ -59,6 +59,35 @@ impl Manager {
         let snapshot = self.gate.snapshot();
         let currency = snapshot.queue.currency;
         WAYS.iter().zip(&snapshot.capabilities).map(|(way, c)| ((*way).to_owned(), capability(c, currency))).collect()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn support_contacts(&self) -> BTreeMap<&'static str, BTreeMap<&'static str, String>> {
+        faults::contacts(self.gate.support())
+    }
+
+    #[zbus(out_args("faults"))]
+    async fn last_faults(
+        &self,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<Row>> {
+        let visit = self.gate.enter(connection, &header).await?;
+        Options::none(options)?;
+        faults::last(&self.gate, &visit).await
+    }
+
+    #[zbus(out_args("changes"))]
+    async fn timeline(
+        &self,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<Row>> {
+        let visit = self.gate.enter(connection, &header).await?;
+        Options::none(options)?;
+        faults::timeline(&self.gate, &visit).await
     }
 
     #[zbus(out_args("rows"))]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::domain::support::Contacts;
 use crate::engine::command::{Command, Refusal, Reply};
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::Snapshot;
@@ -21,6 +22,7 @@ mod device;
 mod diagnosis;
 pub mod error;
 mod explain;
+mod faults;
 mod gate;
 mod keys;
 mod lease;
@@ -56,13 +58,20 @@ pub struct Request {
 pub struct Core {
     requests: mpsc::Sender<Request>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    support: Arc<Contacts>,
 }
 
 impl Core {
     /// `requests` is bounded, and a full one is answered with `Busy`; `snapshots` is the state of everything, set before
     /// the update that tells of it.
     pub fn new(requests: mpsc::Sender<Request>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { requests, snapshots }
+        Self { requests, snapshots, support: Arc::default() }
+    }
+
+    /// With these support contacts.
+    #[must_use]
+    pub fn with_support(self, contacts: Contacts) -> Self {
+        Self { support: Arc::new(contacts), ..self }
     }
 }
 

@@ -245,6 +245,8 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::Journal(_) => "rows of the journal",
         Reply::JournalChecked(_) => "a check of the journal",
         Reply::Draining { .. } => "a queue",
+        Reply::Faults(_) => "faults",
+        Reply::Timeline(_) => "changes",
     };
     Error::internal(format!("the core answered '{what}', which is no answer to this call"))
 }

@@ -93,7 +93,8 @@ pub struct Chronicle {
     over: BTreeMap<Cause, Instant>,
     notes: VecDeque<FaultNote>,
     moments: VecDeque<Moment>,
-    news: bool,
+    /// What is new since it was asked for: `Some` and empty when only a count has changed.
+    news: Option<Vec<FaultNote>>,
 }
 
 impl Chronicle {
@@ -110,7 +111,7 @@ impl Chronicle {
             over: BTreeMap::new(),
             notes: kept,
             moments: VecDeque::new(),
-            news: false,
+            news: None,
         }
     }
 
@@ -186,7 +187,7 @@ impl Chronicle {
     }
 
     fn note(&mut self, cause: Cause, since: Now) {
-        self.news = true;
+        self.news.get_or_insert_default();
         let again = self.over.get(&cause).is_some_and(|over| since.mono.since(*over) < AGAIN);
         if again && let Some(note) = self.notes.iter_mut().rev().find(|note| note.cause == cause) {
             note.times = note.times.saturating_add(1);
@@ -196,7 +197,9 @@ impl Chronicle {
         if self.notes.len() >= MAX_NOTES {
             self.notes.pop_front();
         }
-        self.notes.push_back(FaultNote { at: since.wall, cause, code, times: 1, active: true });
+        let note = FaultNote { at: since.wall, cause, code, times: 1, active: true };
+        self.news.get_or_insert_default().push(note.clone());
+        self.notes.push_back(note);
     }
 
     /// The short code of how things are now, as far as that is known without asking anybody.
@@ -235,9 +238,9 @@ impl Chronicle {
         self.moments.iter().cloned().collect()
     }
 
-    /// Whether the faults have changed since this was asked last.
-    pub fn take_news(&mut self) -> bool {
-        std::mem::take(&mut self.news)
+    /// The faults that are new since this was asked last; `None` if nothing has changed at all.
+    pub fn take_news(&mut self) -> Option<Vec<FaultNote>> {
+        self.news.take()
     }
 }
 

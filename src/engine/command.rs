@@ -2,6 +2,7 @@
 
 use crate::domain::amount::{Currency, Money};
 use crate::domain::cause::Cause;
+use crate::domain::fault::{FaultNote, Moment};
 use crate::domain::ids::{IdempotencyKey, OperatorId, TransactionCode, TransactionId};
 use crate::domain::offline::{OfflineMode, Resolution};
 use crate::domain::outcome::{Outcome, Role, TransactionKind};
@@ -205,6 +206,10 @@ pub enum Command {
         /// At most so many, 1 ..= 1000.
         limit: u16,
     },
+    /// The last faults that needed a person.
+    LastFaults,
+    /// The last changes of state.
+    Timeline,
     /// A consistent copy of everything that must survive, sealed under a passphrase.
     Backup {
         /// 12 to 128 bytes.
@@ -288,6 +293,10 @@ pub enum Reply {
     Journal(Vec<JournalRow>),
     /// The journal was checked.
     JournalChecked(JournalCheck),
+    /// Faults, oldest first.
+    Faults(Vec<FaultNote>),
+    /// Changes, oldest first.
+    Timeline(Vec<Moment>),
     /// So many payments were there to be sent.
     Draining {
         /// How many.

@@ -330,6 +330,8 @@ impl Engine {
             | Command::DenyCard { .. }
             | Command::VerifyJournal
             | Command::ExportJournal { .. }
+            | Command::LastFaults
+            | Command::Timeline
             | Command::Backup { .. }
             | Command::LoadKeyComponent { .. }
             | Command::LoadKeyComponentAtKeypad { .. }

@@ -36,6 +36,8 @@ impl Core {
                 let rows = self.teller.store().export_journal(after, limit);
                 Ok(rows.map(Reply::Journal).map_err(|e| books::refusal(&e)))
             }
+            Command::LastFaults => Ok(Ok(Reply::Faults(self.faults.chronicle.notes()))),
+            Command::Timeline => Ok(Ok(Reply::Timeline(self.faults.chronicle.moments()))),
             Command::DenyCard { pan, note } => Ok(self.deny_card(now, &pan, &note)),
             Command::VerifyJournal => return self.check_journal(reply),
             Command::Backup { passphrase, to } => return self.back_up(passphrase, to, reply),

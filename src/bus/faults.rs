@@ -1,0 +1,58 @@
+//! The faults of late, the changes before them, and whom to call, as rows.
+
+use std::collections::BTreeMap;
+
+use zbus::Variant;
+
+use crate::bus::error::Result;
+use crate::bus::gate::{ANSWER, Gate, Visit};
+use crate::bus::result::{Row, put_text};
+use crate::bus::terminal::unexpected;
+use crate::diagnose::who::party;
+use crate::domain::fault::{FaultNote, Moment};
+use crate::domain::support::{Contacts, Party};
+use crate::engine::command::{Command, Reply};
+
+/// What is configured, by whose support it is.
+pub(super) fn contacts(contacts: &Contacts) -> BTreeMap<&'static str, BTreeMap<&'static str, String>> {
+    let known = Party::ALL.iter().map(|party| (party, contacts.of(*party))).filter(|(_, contact)| !contact.is_empty());
+    known.map(|(party, of)| (party.as_str(), of.fields().map(|(name, value)| (name, value.to_owned())).collect())).collect()
+}
+
+/// `LastFaults`.
+pub(super) async fn last(gate: &Gate, visit: &Visit) -> Result<Vec<Row>> {
+    match gate.ask(visit, Command::LastFaults, ANSWER).await? {
+        Reply::Faults(notes) => Ok(notes.iter().map(note).collect()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn note(note: &FaultNote) -> Row {
+    Row::from([
+        ("at", Variant::from(note.at.0)),
+        ("cause", Variant::from(note.cause.as_str())),
+        ("code", Variant::from(note.code.clone())),
+        ("times", Variant::from(note.times)),
+        ("active", Variant::from(note.active)),
+        ("support", Variant::from(party(note.cause).as_str())),
+    ])
+}
+
+/// `Timeline`.
+pub(super) async fn timeline(gate: &Gate, visit: &Visit) -> Result<Vec<Row>> {
+    match gate.ask(visit, Command::Timeline, ANSWER).await? {
+        Reply::Timeline(moments) => Ok(moments.iter().map(moment).collect()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn moment(moment: &Moment) -> Row {
+    let mut row = Row::from([
+        ("at", Variant::from(moment.at.0)),
+        ("part", Variant::from(moment.part)),
+        ("old", Variant::from(moment.old)),
+        ("new", Variant::from(moment.new)),
+    ]);
+    put_text(&mut row, "cause", moment.cause);
+    row
+}

@@ -187,6 +187,17 @@ fn no_secret_is_left_behind_or_said_aloud() {
     till.wait_outcome(&till.find("order-4"), "cancelled");
     till.sign_operator_in(WRONG_PASSWORD).unwrap_err();
 
+    // What a hotline is sent: the archive unpacked, and what was printed.
+    let archive = rig.path("report.tar.gz");
+    let config = rig.path("smartposd.toml");
+    let made = rig.posctl(&["report", archive.to_str().unwrap(), "--qr", "--config", config.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::write(rig.path("report.said"), &made.stdout).unwrap();
+    let unpacked = Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(rig.dir.path()).status().unwrap();
+    assert!(unpacked.success());
+    let report = fs::read_to_string(rig.path("smartposd-report/report.json")).unwrap();
+    assert!(report.contains("authorising") || report.contains("declined"), "the run is not in the report: {report}");
+
     let canaries = canaries(&fs::read_to_string(rig.path("wire.log")).unwrap());
     // With the daemon still there, so that the write-ahead log is as it is in daily use; then once more at rest.
     assert_eq!(search(rig.dir.path(), &canaries), Vec::<String>::new(), "while the daemon runs");

@@ -81,6 +81,14 @@ pub enum Command {
     Reader(ReaderCommand),
     /// Look at every part and send an echo test to the acquirer
     Diagnose,
+    /// Make a fault report: a file without card data or secrets, and a short code to read out on the phone
+    Report(ReportArguments),
+    /// Say what the short code of a fault report means; needs no daemon
+    DecodeReport {
+        /// The code, with or without dashes
+        #[arg(required = true, num_args = 1..)]
+        code: Vec<String>,
+    },
     /// The configuration of smartposd
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -95,6 +103,22 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+}
+
+/// `posctl report …`
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// Into this file (.tar.gz), which must not exist yet; smartposd-report-TIME.tar.gz if not given
+    pub file: Option<PathBuf>,
+    /// Only the short code, no file
+    #[arg(long, conflicts_with = "file")]
+    pub code: bool,
+    /// The short code as a QR code too
+    #[arg(long)]
+    pub qr: bool,
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+    pub config: PathBuf,
 }
 
 /// `posctl operator …`

@@ -16,9 +16,11 @@ mod output;
 pub mod pages;
 mod queue;
 mod refusal;
+mod report;
 mod sale;
 pub(super) mod secret;
 mod status;
+mod support;
 pub(super) mod text;
 mod transactions;
 mod watch;
@@ -108,6 +110,15 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         }
         Command::Man { directory } => return write_man(directory, voice),
         Command::Config(ConfigCommand::Check { config }) => return check(config, voice),
+        Command::DecodeReport { code } => {
+            report::decode(code, voice)?;
+            return Ok(Exit::Done);
+        }
+        Command::Report(arguments) => {
+            // Whether there is a daemon at all is one of its questions.
+            report::make(&BusAddress::from_argument(&cli.bus), arguments, voice).await?;
+            return Ok(Exit::Done);
+        }
         _ => {}
     }
     let address = BusAddress::from_argument(&cli.bus);
@@ -149,7 +160,11 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
             });
         }
         Command::Diagnose => diagnose::run(&client, voice).await?,
-        Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
+        Command::Config(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Report(_)
+        | Command::DecodeReport { .. } => {}
     }
     Ok(Exit::Done)
 }

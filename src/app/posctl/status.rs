@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::app::posctl::cause::explain;
 use crate::app::posctl::error::Fault;
 use crate::app::posctl::output::{Voice, number, snake_keys, text, truth};
+use crate::app::posctl::support;
 use crate::app::posctl::text as words;
 use crate::app::posctl::transactions::time;
 use crate::app::posctl::ways;
@@ -55,6 +56,7 @@ impl Overview {
             "health": of_manager("health"),
             "components": of_manager("components"),
             "version": of_manager("version"),
+            "support": of_manager("support_contacts"),
             "features": of_manager("features"),
         })
     }
@@ -104,7 +106,9 @@ impl Overview {
         } else {
             remedy
         };
+        let call = support::lines(&self.manager, cause, voice).map(|call| format!("  {call}"));
         lines.extend(remedy.map(|step| format!("  {}{step}", voice.pick("怎么办：", "What to do: "))));
+        lines.extend(call);
         let next = number(&self.terminal, "next_sign_in_at");
         if next > 0 {
             lines.push(format!("  {}{}", voice.pick("将自动签到：", "Signs in by itself at "), time(next)));

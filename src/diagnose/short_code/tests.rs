@@ -148,3 +148,8 @@ proptest! {
         prop_assert!(read.waiting <= count);
     }
 }
+
+#[test]
+fn print_one() {
+    eprintln!("GOLD {} {}", full().encode(), ShortCode { cause: Some(Cause::K04.into()), terminal: None, ..full() }.encode());
+}

@@ -18,7 +18,8 @@ fn said(output: &Output) -> String {
 }
 
 fn setup() -> Setup {
-    let keypad_config = "[support.shop]\nname = \"Till service\"\nphone = \"021 5555\"\n[support.acquirer]\nphone = \"95516\"\n";
+    let keypad_config =
+        "[support.shop]\nname = \"Till service\"\nphone = \"021 5555\"\n[support.acquirer]\nphone = \"95516\"\n";
     Setup { keypad_config: keypad_config.to_owned(), ..Setup::default() }
 }
 

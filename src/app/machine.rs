@@ -10,7 +10,11 @@ const SYSTEM: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 /// Version of this program as numbers.
 pub fn program() -> (u8, u8, u8) {
     let part = |text: &str| text.parse().unwrap_or(0);
-    (part(env!("CARGO_PKG_VERSION_MAJOR")), part(env!("CARGO_PKG_VERSION_MINOR")), part(env!("CARGO_PKG_VERSION_PATCH")))
+    (
+        part(env!("CARGO_PKG_VERSION_MAJOR")),
+        part(env!("CARGO_PKG_VERSION_MINOR")),
+        part(env!("CARGO_PKG_VERSION_PATCH")),
+    )
 }
 
 /// The kernel's version, e.g. `6.12.48+deb13-arm64`; empty where it cannot be read.

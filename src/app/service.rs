@@ -9,10 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::config::Config;
-use crate::app::faults::Faults;
 use crate::app::core_loop::{Core, CoreError, Inlets, Parts, Wires};
-use crate::app::watchdog::{self, Progress};
+use crate::app::faults::Faults;
 use crate::app::machine;
+use crate::app::watchdog::{self, Progress};
 use crate::bus::authority::Authority;
 use crate::bus::{self, BusAddress};
 use crate::domain::secret::DoubleKey;

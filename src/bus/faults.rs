@@ -16,7 +16,9 @@ use crate::engine::command::{Command, Reply};
 /// What is configured, by whose support it is.
 pub(super) fn contacts(contacts: &Contacts) -> BTreeMap<&'static str, BTreeMap<&'static str, String>> {
     let known = Party::ALL.iter().map(|party| (party, contacts.of(*party))).filter(|(_, contact)| !contact.is_empty());
-    known.map(|(party, of)| (party.as_str(), of.fields().map(|(name, value)| (name, value.to_owned())).collect())).collect()
+    known
+        .map(|(party, of)| (party.as_str(), of.fields().map(|(name, value)| (name, value.to_owned())).collect()))
+        .collect()
 }
 
 /// `LastFaults`.

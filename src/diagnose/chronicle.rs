@@ -154,14 +154,7 @@ impl Chronicle {
         }
     }
 
-    fn moment(
-        &mut self,
-        at: WallTime,
-        part: &'static str,
-        old: &'static str,
-        new: &'static str,
-        cause: Option<Cause>,
-    ) {
+    fn moment(&mut self, at: WallTime, part: &'static str, old: &'static str, new: &'static str, cause: Option<Cause>) {
         if self.moments.len() >= MAX_MOMENTS {
             self.moments.pop_front();
         }
@@ -211,7 +204,8 @@ impl Chronicle {
             code.probe(place, Probed::Bad);
         }
         let Some(seen) = &self.seen else { return code };
-        let device = |seen: SeenDevice| DevicePart { state: Some(seen.state), cause: seen.fault().map(CauseCode::from) };
+        let device =
+            |seen: SeenDevice| DevicePart { state: Some(seen.state), cause: seen.fault().map(CauseCode::from) };
         let verdict = |good| if good { Probed::Good } else { Probed::Bad };
         code.terminal = Some(seen.terminal);
         code.reader = device(seen.reader);

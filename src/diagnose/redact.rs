@@ -18,7 +18,11 @@ pub fn mask(text: &str) -> String {
         let (before, from) = rest.split_at(start);
         out.push_str(before);
         let (run, after) = from.split_at(run_length(from));
-        if is_open(run) { out.push_str(run) } else { out.push_str(&hidden(run)) }
+        if is_open(run) {
+            out.push_str(run)
+        } else {
+            out.push_str(&hidden(run))
+        }
         rest = after;
     }
     out.push_str(rest);

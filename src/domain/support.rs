@@ -33,8 +33,7 @@ impl Contact {
 
     /// Name and value of what is known, in the order of the configuration.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let all =
-            [("name", &self.name), ("phone", &self.phone), ("hours", &self.hours), ("url", &self.url)];
+        let all = [("name", &self.name), ("phone", &self.phone), ("hours", &self.hours), ("url", &self.url)];
         all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value.as_str()))
     }
 }

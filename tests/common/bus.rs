@@ -272,6 +272,8 @@ impl World {
             Command::Drain => Reply::Draining { waiting: self.now.queue.totals.waiting }.into(),
             Command::VerifyJournal => Reply::JournalChecked(JournalCheck { rows: 3, broken: None }).into(),
             Command::ExportJournal { after, limit } => Reply::Journal(journal(after, limit)).into(),
+            Command::LastFaults => Reply::Faults(Vec::new()).into(),
+            Command::Timeline => Reply::Timeline(Vec::new()).into(),
             Command::Echo => Reply::Echo { milliseconds: 12 }.into(),
             Command::SignIn => Reply::SignedIn { batch: 7, clock_difference: Some(-2) }.into(),
             _ => Reply::Done.into(),
@@ -478,6 +480,8 @@ fn name(command: &Command) -> &'static str {
         Command::DenyCard { .. } => "deny-card",
         Command::VerifyJournal => "verify-journal",
         Command::ExportJournal { .. } => "export-journal",
+        Command::LastFaults => "last-faults",
+        Command::Timeline => "timeline",
         Command::Backup { .. } => "backup",
         Command::ClientGone { .. } => "client-gone",
     }

@@ -193,7 +193,9 @@ fn code_remedy(error: &CodeError) -> (&'static str, &'static str) {
         CodeError::Length { .. } => {
             ("请从头数一遍：八组，每组五个字符", "count again from the start: eight groups of five characters")
         }
-        CodeError::Mixed => ("请重读整个短码，不要混用两次的", "have the whole code read again, all of it from one report"),
+        CodeError::Mixed => {
+            ("请重读整个短码，不要混用两次的", "have the whole code read again, all of it from one report")
+        }
         CodeError::Newer { .. } => ("请更新 posctl", "update posctl"),
     }
 }

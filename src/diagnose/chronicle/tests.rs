@@ -50,7 +50,9 @@ fn a_fault_that_stands_is_noted_with_the_time_it_began_and_a_code() {
     let code = ShortCode::decode(&note.code).unwrap();
     assert_eq!(code.cause.unwrap().cause(), Some(Cause::N05));
     assert_eq!((code.terminal, code.waiting, code.kernel), (Some(TerminalState::SigningIn), 2, (6, 12)));
-    assert!(code.made().any(|row| row == ("acquirer", Probed::Bad)) && code.made().any(|row| row == ("keys", Probed::Good)));
+    assert!(
+        code.made().any(|row| row == ("acquirer", Probed::Bad)) && code.made().any(|row| row == ("keys", Probed::Good))
+    );
     chronicle.observe(at(200), well());
     assert!(!chronicle.notes()[0].active);
     assert_eq!(chronicle.deadline(), None);
@@ -116,7 +118,10 @@ fn payments_are_no_changes_but_faults_are() {
     assert!(chronicle.moments().is_empty());
     chronicle.observe(at(3), cut_off());
     let [moment] = chronicle.moments().try_into().unwrap();
-    assert_eq!((moment.part, moment.old, moment.new, moment.cause), ("terminal", "ready", "signing-in", Some(Cause::N05)));
+    assert_eq!(
+        (moment.part, moment.old, moment.new, moment.cause),
+        ("terminal", "ready", "signing-in", Some(Cause::N05))
+    );
 }
 
 #[test]

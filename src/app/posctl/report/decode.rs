@@ -21,7 +21,8 @@ pub fn decode(given: &[String], voice: Voice) -> Result<(), Fault> {
 
 fn object(code: &ShortCode) -> Value {
     let device = |part: &DevicePart| json!({"state": part.state.map(|s| s.as_str()), "cause": of(part.cause)});
-    let probes: Map<String, Value> = code.made().map(|(name, result)| (name.to_owned(), result.as_str().into())).collect();
+    let probes: Map<String, Value> =
+        code.made().map(|(name, result)| (name.to_owned(), result.as_str().into())).collect();
     let (a, b, c) = code.program;
     json!({
         "at": code.at.0,

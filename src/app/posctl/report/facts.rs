@@ -20,8 +20,21 @@ const PAGE: u32 = 1_000;
 const MAX_PAGES: u32 = 50;
 /// What of a decision goes in: no amounts, no notes of people, no operators.
 const OPEN: [&str; 15] = [
-    "what", "id", "kind", "code", "state", "outcome", "response", "cause", "mode", "forwarding", "reversed", "reason",
-    "refusal", "attempts", "batch",
+    "what",
+    "id",
+    "kind",
+    "code",
+    "state",
+    "outcome",
+    "response",
+    "cause",
+    "mode",
+    "forwarding",
+    "reversed",
+    "reason",
+    "refusal",
+    "attempts",
+    "batch",
 ];
 /// What of the terminal goes in.
 const SYMPTOM: [&str; 10] = [

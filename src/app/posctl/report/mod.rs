@@ -122,7 +122,9 @@ fn clean(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(mask(&text)),
         Value::Array(all) => all.into_iter().map(clean).collect(),
-        Value::Object(all) => all.into_iter().map(|(key, value)| (mask(&key), clean(value))).collect::<Map<_, _>>().into(),
+        Value::Object(all) => {
+            all.into_iter().map(|(key, value)| (mask(&key), clean(value))).collect::<Map<_, _>>().into()
+        }
         other => other,
     }
 }
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn no_card_number_passes_wherever_it_stands() {
-        let dirty = json!({"a": ["card 6200000000000000018", {"4000000000000002": 1}], "n": 6_200_000_000_000_000_018u64});
+        let dirty =
+            json!({"a": ["card 6200000000000000018", {"4000000000000002": 1}], "n": 6_200_000_000_000_000_018u64});
         let clean = clean(dirty).to_string();
         assert!(!clean.contains("card 6200000000000000018") && !clean.contains("\"4000000000000002"), "{clean}");
     }

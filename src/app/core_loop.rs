@@ -6,6 +6,7 @@ mod books;
 mod devices;
 mod keys;
 mod orders;
+mod record;
 mod repair;
 mod storage;
 
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::ceremony::KeyLoad;
 use crate::app::faults::Faults;
+use crate::app::record::Recorder;
 use crate::app::watchdog::Progress;
 use crate::bus::{Request, Update};
 use crate::domain::prompt::Language;
@@ -93,6 +95,8 @@ pub struct Core {
     published: Arc<Snapshot>,
     /// What went wrong lately.
     faults: Faults,
+    /// The capture under way.
+    recorder: Option<Recorder>,
     /// Where the reader was opened last.
     reader_port: Option<PathBuf>,
     /// The prompt that was shown last, for the journal.
@@ -170,6 +174,7 @@ impl Core {
             snapshots,
             published,
             faults: parts.faults,
+            recorder: None,
             reader_port: None,
             shown: "idle",
             language: parts.language,
@@ -217,6 +222,7 @@ impl Core {
             self.keypad.deadline(),
             self.key_load.deadline(),
             self.faults.chronicle.deadline(),
+            self.recorder.as_ref().map(Recorder::deadline),
         ];
         // One microsecond more, because a timer that fires early would only be set again.
         let first = deadlines.into_iter().flatten().min().map(|d| d.since(now) + Duration::from_micros(1));
@@ -234,6 +240,7 @@ impl Core {
         }
         self.retry_storage(now);
         self.faults.expire(now);
+        self.expire_recording(now.mono);
     }
 
     /// Carries outputs to where they belong until all machines rest, then tells the bus.

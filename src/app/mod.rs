@@ -8,6 +8,7 @@ pub mod journal;
 pub mod machine;
 pub mod password;
 pub mod posctl;
+pub mod record;
 pub mod restore;
 pub mod service;
 pub mod watchdog;

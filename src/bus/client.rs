@@ -188,6 +188,17 @@ impl Client {
         self.call(ROOT, MANAGER_INTERFACE, "LastFaults", &(Options::new(),)).await.and_then(rows)
     }
 
+    /// `Manager.Record`; the empty file is behind the descriptor.
+    pub async fn record(&self, to: OwnedFd, seconds: u32) -> Answer<()> {
+        let options = Options::from([("seconds", Variant::from(seconds))]);
+        self.call(ROOT, MANAGER_INTERFACE, "Record", &(Fd::Owned(to), options)).await.map(drop)
+    }
+
+    /// `Manager.StopRecording`.
+    pub async fn stop_recording(&self) -> Answer<()> {
+        self.call(ROOT, MANAGER_INTERFACE, "StopRecording", &()).await.map(drop)
+    }
+
     /// `Manager.Timeline`.
     pub async fn timeline(&self) -> Answer<Vec<Row>> {
         self.call(ROOT, MANAGER_INTERFACE, "Timeline", &(Options::new(),)).await.and_then(rows)

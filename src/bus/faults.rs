@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use zbus::Variant;
 
-use crate::bus::error::Result;
+use crate::bus::error::{Error, Result};
 use crate::bus::gate::{ANSWER, Gate, Visit};
 use crate::bus::result::{Row, put_text};
 use crate::bus::terminal::unexpected;
@@ -19,6 +19,21 @@ pub(super) fn contacts(contacts: &Contacts) -> BTreeMap<&'static str, BTreeMap<&
     known
         .map(|(party, of)| (party.as_str(), of.fields().map(|(name, value)| (name, value.to_owned())).collect()))
         .collect()
+}
+
+/// Seconds and bytes of a capture at most.
+const LONGEST: u64 = 600;
+const LARGEST: u64 = 4 << 20;
+
+/// The order to begin a capture, with its bounds.
+pub(super) fn record(to: std::os::fd::OwnedFd, seconds: Option<u64>, bytes: Option<u64>) -> Result<Command> {
+    let bounded = |name: &str, value: Option<u64>, most: u64| {
+        let value = value.unwrap_or(most);
+        if (1..=most).contains(&value) { Ok(value) } else { Err(Error::invalid(format!("{name} is 1 to {most}"))) }
+    };
+    let span = std::time::Duration::from_secs(bounded("seconds", seconds, LONGEST)?);
+    let bytes = usize::try_from(bounded("bytes", bytes, LARGEST)?).unwrap_or(usize::MAX);
+    Ok(Command::Record { to, span, bytes })
 }
 
 /// `LastFaults`.

@@ -19,8 +19,18 @@ use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
 
 /// What this build can do beyond the members of the contract.
-const FEATURES: [&str; 9] =
-    ["sale", "operator-at-keypad", "keys-at-keypad", "offline", "queue", "journal", "backup", "causes", "faults"];
+const FEATURES: [&str; 10] = [
+    "sale",
+    "operator-at-keypad",
+    "keys-at-keypad",
+    "offline",
+    "queue",
+    "journal",
+    "backup",
+    "causes",
+    "faults",
+    "record",
+];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
 /// Bytes of a backup's passphrase.
@@ -88,6 +98,30 @@ impl Manager {
         let visit = self.gate.enter(connection, &header).await?;
         Options::none(options)?;
         faults::timeline(&self.gate, &visit).await
+    }
+
+    async fn record(
+        &self,
+        to: OwnedFd,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        let mut options = Options::new(options);
+        let (seconds, bytes) = (options.number("seconds")?, options.number("bytes")?);
+        options.finish()?;
+        let command = faults::record(take_target(fd::OwnedFd::from(to))?, seconds, bytes)?;
+        done(self.gate.ask(&visit, command, ANSWER).await?)
+    }
+
+    async fn stop_recording(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        done(self.gate.ask(&visit, Command::StopRecording, ANSWER).await?)
     }
 
     #[zbus(out_args("rows"))]

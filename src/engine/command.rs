@@ -210,6 +210,17 @@ pub enum Command {
     LastFaults,
     /// The last changes of state.
     Timeline,
+    /// Begins a redacted capture of all wires.
+    Record {
+        /// An empty file of the caller's.
+        to: std::os::fd::OwnedFd,
+        /// How long at most.
+        span: std::time::Duration,
+        /// How many bytes at most.
+        bytes: usize,
+    },
+    /// Ends the capture.
+    StopRecording,
     /// A consistent copy of everything that must survive, sealed under a passphrase.
     Backup {
         /// 12 to 128 bytes.

@@ -332,6 +332,8 @@ impl Engine {
             | Command::ExportJournal { .. }
             | Command::LastFaults
             | Command::Timeline
+            | Command::Record { .. }
+            | Command::StopRecording
             | Command::Backup { .. }
             | Command::LoadKeyComponent { .. }
             | Command::LoadKeyComponentAtKeypad { .. }

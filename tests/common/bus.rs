@@ -482,6 +482,8 @@ fn name(command: &Command) -> &'static str {
         Command::ExportJournal { .. } => "export-journal",
         Command::LastFaults => "last-faults",
         Command::Timeline => "timeline",
+        Command::Record { .. } => "record",
+        Command::StopRecording => "stop-recording",
         Command::Backup { .. } => "backup",
         Command::ClientGone { .. } => "client-gone",
     }

@@ -23,6 +23,7 @@ impl Core {
     pub(super) fn request(&mut self, request: Request) {
         let now = (self.clock)();
         let Request { command, reply } = request;
+        self.record_request(now.mono, &command);
         let answered = match command {
             Command::List(filter) => {
                 let listed = self.teller.store().list(&filter);
@@ -36,6 +37,8 @@ impl Core {
                 let rows = self.teller.store().export_journal(after, limit);
                 Ok(rows.map(Reply::Journal).map_err(|e| books::refusal(&e)))
             }
+            Command::Record { to, span, bytes } => Ok(self.begin_recording(now, to, span, bytes)),
+            Command::StopRecording => Ok(Ok(self.stop_recording(now.mono))),
             Command::LastFaults => Ok(Ok(Reply::Faults(self.faults.chronicle.notes()))),
             Command::Timeline => Ok(Ok(Reply::Timeline(self.faults.chronicle.moments()))),
             Command::DenyCard { pan, note } => Ok(self.deny_card(now, &pan, &note)),
@@ -159,6 +162,7 @@ impl Core {
 
     fn tell(&mut self, signal: Signal) {
         self.log(&signal);
+        self.record_signal(&signal);
         self.signals.push(signal);
     }
 

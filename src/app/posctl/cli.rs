@@ -83,6 +83,17 @@ pub enum Command {
     Diagnose,
     /// Make a fault report: a file without card data or secrets, and a short code to read out on the phone
     Report(ReportArguments),
+    /// Capture the wires of reader, keypad and host for a while, redacted; the reader is brought up anew at its beginning
+    Record {
+        /// Into this file, which must not exist yet
+        file: PathBuf,
+        /// For so long, or until Ctrl-C
+        #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=600))]
+        seconds: u32,
+        /// Leave the reader as it is; such a capture cannot be replayed from its beginning
+        #[arg(long)]
+        no_reset: bool,
+    },
     /// Say what the short code of a fault report means; needs no daemon
     DecodeReport {
         /// The code, with or without dashes

@@ -15,6 +15,7 @@ mod money;
 mod output;
 pub mod pages;
 mod queue;
+mod record;
 mod refusal;
 mod report;
 mod sale;
@@ -158,6 +159,9 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
             voice.tell(&json!({"power-cycle": true}), || {
                 voice.pick("读卡器正在断电重启", "the card reader is being switched off and on").to_owned()
             });
+        }
+        Command::Record { file, seconds, no_reset } => {
+            record::record(&client, file, *seconds, !no_reset, voice).await?
         }
         Command::Diagnose => diagnose::run(&client, voice).await?,
         Command::Config(_)

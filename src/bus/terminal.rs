@@ -247,6 +247,8 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::Faults(_) => "the ledger of self-healing",
         Reply::JournalChecked(_) => "a check of the journal",
         Reply::Draining { .. } => "a queue",
+        Reply::LastFaults(_) => "faults",
+        Reply::Timeline(_) => "changes",
     };
     Error::internal(format!("the core answered '{what}', which is no answer to this call"))
 }

@@ -18,6 +18,8 @@ const DECISIONS: usize = 200;
 const PAGE: u32 = 1_000;
 /// Pages of it that are read to find the last rows: reports must not take for ever.
 const MAX_PAGES: u32 = 50;
+/// Rows of the ledger of self-healing that go in.
+const MENDED: u32 = 50;
 /// What of a decision goes in: no amounts, no notes of people, no operators.
 const OPEN: [&str; 15] = [
     "what",
@@ -62,6 +64,7 @@ pub struct Facts {
     pub probes: Vec<Row>,
     pub faults: Vec<Row>,
     pub timeline: Vec<Row>,
+    pub mended: Vec<Row>,
     pub decisions: Vec<Value>,
     pub configuration: Value,
     pub missing: Vec<String>,
@@ -72,6 +75,13 @@ impl Facts {
     /// Whether the daemon answered.
     pub fn running(&self) -> bool {
         self.reached
+    }
+
+    /// What is wrong: the terminal's own cause, or what the diagnosis has found.
+    pub fn cause(&self) -> &str {
+        let verdict = self.probes.iter().find(|row| text(row, "component") == "verdict");
+        let found = verdict.map_or("", |row| text(row, "cause"));
+        [text(&self.terminal, "cause"), found].into_iter().find(|cause| !cause.is_empty()).unwrap_or_default()
     }
 
     /// What is wrong, in the terminal's own words.
@@ -135,6 +145,10 @@ async fn ask(facts: &mut Facts, client: &Client, arguments: &ReportArguments) {
     take!(keys, keys, "keys", |row: Row| snake_keys(&row));
     take!(faults, last_faults, "faults", |rows| rows);
     take!(timeline, timeline, "timeline", |rows| rows);
+    match client.heal_log(MENDED).await {
+        Ok(rows) => facts.mended = rows,
+        Err(why) => facts.note("what mended itself", &why),
+    }
     take!(probes, run_diagnosis, "probes", |rows| rows);
     if !arguments.code {
         match decisions(client).await {

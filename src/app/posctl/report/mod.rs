@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::app::machine;
 use crate::app::posctl::cli::ReportArguments;
 use crate::app::posctl::error::Fault;
-use crate::app::posctl::output::{Voice, text};
+use crate::app::posctl::output::Voice;
 use crate::app::posctl::support;
 use crate::app::posctl::transactions::time;
 use crate::bus::BusAddress;
@@ -35,8 +35,8 @@ pub async fn make(address: &BusAddress, arguments: &ReportArguments, voice: Voic
     let mut told = json!({
         "code": code,
         "running": facts.running(),
-        "cause": text(&facts.terminal, "cause"),
-        "support": support::of(&facts.manager, text(&facts.terminal, "cause")),
+        "cause": facts.cause(),
+        "support": support::of(&facts.manager, facts.cause()),
         "missing": facts.missing,
     });
     let file = if arguments.code { None } else { Some(write(&facts, &code, now.0, arguments)?) };
@@ -59,7 +59,7 @@ fn lines(facts: &Facts, code: &str, file: Option<&Path>, voice: Voice) -> Vec<St
     for what in &facts.missing {
         lines.push(format!("{}{what}", voice.pick("缺少：", "Left out: ")));
     }
-    let cause = text(&facts.terminal, "cause");
+    let cause = facts.cause();
     if !cause.is_empty() {
         let (what, remedy) = crate::app::posctl::cause::explain(cause, voice.language);
         lines.push(format!("{}{what}", voice.pick("原因：", "Cause: ")));
@@ -99,6 +99,9 @@ fn report(facts: &Facts, code: &str, at: u64, journal: &str) -> Value {
         "timeline": facts.timeline,
         "decisions": facts.decisions,
         "faults": facts.faults,
+        "mended": facts.mended,
+        "hints": facts.manager.get("hints"),
+        "training": facts.manager.get("training"),
         "probes": facts.probes,
         "queue": facts.queue,
         "capabilities": facts.manager.get("capabilities"),

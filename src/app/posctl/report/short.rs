@@ -20,7 +20,7 @@ pub fn of(facts: &Facts, at: WallTime) -> ShortCode {
     let count = |key: &str| u32::try_from(number(&facts.queue, key)).unwrap_or(u32::MAX);
     let mut code = ShortCode {
         at,
-        cause: cause(text(&facts.terminal, "cause")),
+        cause: cause(facts.cause()),
         terminal: TerminalState::from_word(text(&facts.terminal, "state")),
         reader: device(&facts.reader),
         keypad: device(&facts.keypad),
@@ -34,9 +34,7 @@ pub fn of(facts: &Facts, at: WallTime) -> ShortCode {
         ..ShortCode::default()
     };
     for row in &facts.probes {
-        // Newer daemons call the first column a step.
-        let name = [text(row, "component"), text(row, "step")].into_iter().find(|name| !name.is_empty());
-        code.probe(name.unwrap_or_default(), probed(row));
+        code.probe(text(row, "component"), probed(row));
     }
     code
 }
@@ -50,12 +48,13 @@ fn device(row: &Row) -> DevicePart {
 }
 
 fn probed(row: &Row) -> Probed {
-    match text(row, "state") {
-        "" | "not-needed" => Probed::NotMade,
-        "not-tried" | "not-run" | "timed-out" => Probed::NotPossible,
-        "failed" => Probed::Bad,
-        _ if text(row, "cause").is_empty() => Probed::Good,
-        _ => Probed::Bad,
+    // Older daemons say no finding, only the part's state.
+    match [text(row, "finding"), text(row, "state")].into_iter().find(|word| !word.is_empty()) {
+        None | Some("not-needed") => Probed::NotMade,
+        Some("not-tried" | "not-run" | "timed-out") => Probed::NotPossible,
+        Some("failed") => Probed::Bad,
+        Some(_) if text(row, "cause").is_empty() => Probed::Good,
+        Some(_) => Probed::Bad,
     }
 }
 
@@ -88,7 +87,11 @@ mod tests {
         assert_eq!(verdict(json!({"component": "host", "state": "failed", "cause": "N05"})), Probed::Bad);
         assert_eq!(verdict(json!({"component": "host", "state": "not-tried"})), Probed::NotPossible);
         assert_eq!(verdict(json!({"component": "keys", "state": "missing", "cause": "K04"})), Probed::Bad);
-        assert_eq!(verdict(json!({"step": "names", "state": "not-needed"})), Probed::NotMade);
+        let of = |finding: &str| verdict(json!({"component": "reader", "state": "starting", "finding": finding}));
+        assert_eq!(of("worked"), Probed::Good);
+        assert_eq!(of("failed"), Probed::Bad);
+        assert_eq!(of("not-needed"), Probed::NotMade);
+        assert_eq!([of("not-run"), of("timed-out")], [Probed::NotPossible; 2]);
     }
 
     #[test]

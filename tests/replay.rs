@@ -69,7 +69,11 @@ fn captures_are_made_anew_on_demand() {
     record(test, "declined.capture", |rig| pay(rig, "9000.51", "declined"));
     record(test, "no-answer-reversed.capture", |rig| {
         rig.acquirer_order("fault 0200 close x1");
-        pay(rig, "34.50", "cancelled");
+        pay(rig, "34.50", "unknown");
+        eventually("the reversal", || {
+            let list = rig.posctl(&["--json", "transactions"]);
+            String::from_utf8_lossy(&list.stdout).contains("cancelled").then_some(())
+        });
     });
     record(test, "cancelled-at-keypad.capture", |rig| {
         let sale = rig.begin_sale("5.00", "captured");
@@ -137,6 +141,7 @@ fn a_difference_of_one_character_is_found() {
         let why = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{was} was not missed");
         assert!(why.contains("line "), "{why}");
+        println!("{why}");
     }
 }
 

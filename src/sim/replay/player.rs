@@ -4,11 +4,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::capture::{Capture, Event, Wire, code, mti};
 use super::line::{Line, answers, same, shown};
 use crate::domain::amount::Currency;
+use crate::sim::clock::Clock;
 use crate::sim::reader::frame::HostFrame;
 
 /// Between two looks at what the daemon wrote.
@@ -40,6 +41,7 @@ pub struct Player {
     apps: Vec<Child>,
     sales: usize,
     last_key: u64,
+    clock: Clock,
 }
 
 impl Drop for Player {
@@ -75,8 +77,20 @@ impl Player {
         let line = Line::plug(&places.link)?;
         let answers = answers(text);
         let (recording, apps) = (None, Vec::new());
-        let mut player =
-            Self { capture, places, patience, line, answers, second, scratch, recording, apps, sales: 0, last_key: 0 };
+        let mut player = Self {
+            capture,
+            places,
+            patience,
+            line,
+            answers,
+            second,
+            scratch,
+            recording,
+            apps,
+            sales: 0,
+            last_key: 0,
+            clock: Clock::start(),
+        };
         if !player.answers.is_empty() {
             player.bring_up()?;
         }
@@ -119,8 +133,8 @@ impl Player {
     }
 
     fn bring_up(&mut self) -> Result<(), String> {
-        let end = Instant::now() + self.patience;
-        while Instant::now() < end {
+        let end = self.clock.now().after(self.patience);
+        while self.clock.now() < end {
             match self.line.next(Duration::from_millis(200))? {
                 Some(HostFrame::Command(command)) => self.line.bring_up(&command, &self.answers)?,
                 Some(HostFrame::Ack | HostFrame::Nack) => {}
@@ -143,9 +157,9 @@ impl Player {
     }
 
     fn until(&mut self, what: &str, done: impl Fn(&Self) -> Result<bool, String>) -> Result<(), String> {
-        let end = Instant::now() + self.patience;
+        let end = self.clock.now().after(self.patience);
         while !done(self)? {
-            if Instant::now() >= end {
+            if self.clock.now() >= end {
                 return Err(format!("waited {} s for {what}", self.patience.as_secs()));
             }
             std::thread::sleep(LOOK);

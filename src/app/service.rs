@@ -1,4 +1,4 @@
-//! The life of the daemon on one page: one start, how it works, and what ends it. What is made: [`super::wiring`].
+//! The life of the daemon on one page: one start, how it works, and what ends it. What is made: `app::wiring`.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};

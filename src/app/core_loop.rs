@@ -10,6 +10,7 @@ mod news;
 mod orders;
 mod repair;
 mod storage;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -43,6 +44,8 @@ use crate::keypad::Keypad;
 use crate::reader::Reader;
 use crate::store::Store;
 use crate::store::teller::{Settled, Teller};
+
+pub use upkeep::UpkeepSettings;
 
 /// The way to everything outside.
 pub struct Wires {
@@ -106,6 +109,8 @@ pub struct Core {
     missing: [String; 2],
     /// What mends.
     mending: heal::Mending,
+    /// What wears, and what is due.
+    upkeep: upkeep::Upkeep,
     /// Where the reader was opened last.
     reader_port: Option<PathBuf>,
     /// The prompt that was shown last, for the journal.
@@ -138,6 +143,8 @@ pub struct Parts {
     pub training: bool,
     /// Which rungs of the repair ladder this rig has.
     pub heal: HealSettings,
+    /// What maintenance looks at.
+    pub upkeep: UpkeepSettings,
 }
 
 /// The longest sleep; only a guard against a deadline that a machine forgot to give.
@@ -177,6 +184,7 @@ impl Core {
         let card_wait = parts.settings.card_wait;
         let safe_mode = parts.settings.safe_mode.is_some();
         let mending = heal::Mending::new(parts.heal, now, &parts.store, safe_mode);
+        let upkeep = upkeep::Upkeep::new(parts.upkeep, now, &parts.store);
         let teller = Teller::new(parts.settings, parts.store, seed, now)?;
         let published = Arc::new(teller.engine().snapshot());
         let (snapshots, readers) = watch::channel(Arc::clone(&published));
@@ -201,6 +209,7 @@ impl Core {
             news: news::News::default(),
             missing: Default::default(),
             mending,
+            upkeep,
             reader_port: None,
             shown: "idle",
             language: parts.language,
@@ -214,8 +223,15 @@ impl Core {
     }
 
     /// Runs until something outside ends.
-    pub async fn run(mut self, mut inlets: Inlets, progress: Progress) -> Result<(), CoreError> {
+    pub async fn run(mut self, inlets: Inlets, progress: Progress) -> Result<(), CoreError> {
         self.progress = progress;
+        let ended = self.serve(inlets).await;
+        // What was counted since the last look, unless a payment is at hand: then the next start has other things to do.
+        self.look_at_counters((self.clock)());
+        ended
+    }
+
+    async fn serve(&mut self, mut inlets: Inlets) -> Result<(), CoreError> {
         loop {
             let sleep = self.sleep();
             tokio::select! {
@@ -250,6 +266,7 @@ impl Core {
             self.keypad.deadline(),
             self.key_load.deadline(),
             self.mending.deadline(),
+            self.upkeep.deadline(),
         ];
         // One microsecond more, because a timer that fires early would only be set again.
         let first = deadlines.into_iter().flatten().min().map(|d| d.since(now) + Duration::from_micros(1));
@@ -266,6 +283,7 @@ impl Core {
             self.keys_changed(now);
         }
         self.retry_storage(now);
+        self.keep_up(now);
     }
 
     /// Carries outputs to where they belong until all machines rest, then tells the bus.
@@ -312,7 +330,8 @@ impl Core {
 
     /// Makes the new state visible, then sends the signals that lead to it.
     fn publish(&mut self) {
-        let snapshot = self.teller.engine().snapshot();
+        let mut snapshot = self.teller.engine().snapshot();
+        snapshot.notices = Arc::clone(&self.upkeep.notices);
         let changed = snapshot != *self.published;
         self.tell_journal(&snapshot);
         if !changed && self.signals.is_empty() {

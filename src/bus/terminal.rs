@@ -247,6 +247,7 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::Faults(_) => "the ledger of self-healing",
         Reply::JournalChecked(_) => "a check of the journal",
         Reply::Draining { .. } => "a queue",
+        Reply::Upkeep(_) => "maintenance",
     };
     Error::internal(format!("the core answered '{what}', which is no answer to this call"))
 }

@@ -20,3 +20,4 @@ pub mod response;
 pub mod secret;
 pub mod time;
 pub mod training;
+pub mod upkeep;

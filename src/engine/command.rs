@@ -9,6 +9,7 @@ use crate::domain::outcome::{Outcome, Role, TransactionKind};
 use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
 use crate::domain::time::WallTime;
+use crate::domain::upkeep::{UpkeepAnswer, UpkeepQuestion};
 use crate::engine::snapshot::TransactionView;
 
 /// Names one pending command, so that its reply finds the way back.
@@ -222,6 +223,8 @@ pub enum Command {
     },
     /// Ends safe mode: the daemon starts anew.
     LeaveSafeMode,
+    /// About maintenance.
+    Upkeep(UpkeepQuestion),
     /// A bus client is gone.
     ClientGone {
         /// Its unique name.
@@ -309,6 +312,8 @@ pub enum Reply {
     Journal(Vec<JournalRow>),
     /// Faults and what was done about them, newest first.
     Faults(Vec<Fault>),
+    /// About maintenance.
+    Upkeep(UpkeepAnswer),
     /// The journal was checked.
     JournalChecked(JournalCheck),
     /// So many payments were there to be sent.

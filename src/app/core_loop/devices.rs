@@ -155,6 +155,7 @@ impl Core {
                 }
             }
             ReaderOutput::PresentAgain(failure) => {
+                self.upkeep.tapped(Some(failure));
                 card_not_read(failure, "card to be tried again");
                 self.tell_engine(now, Event::CardFailed(failure));
             }
@@ -166,8 +167,12 @@ impl Core {
                     "the card that could not be used has to go first"
                 );
             }
-            ReaderOutput::CardRead(card) => self.tell_engine(now, Event::CardRead(card)),
+            ReaderOutput::CardRead(card) => {
+                self.upkeep.tapped(None);
+                self.tell_engine(now, Event::CardRead(card));
+            }
             ReaderOutput::TapFailed(failure) => {
+                self.upkeep.tapped(Some(failure));
                 card_not_read(failure, "card not read");
                 self.tell_engine(now, Event::CardFailed(failure));
             }

@@ -43,6 +43,7 @@ impl Core {
             }
             Command::HealLog { limit } => Ok(self.heal_log(limit)),
             Command::LeaveSafeMode => Ok(self.leave_safe_mode()),
+            Command::Upkeep(question) => Ok(self.answer_upkeep(now, question)),
             Command::DenyCard { pan, note } => Ok(self.deny_card(now, &pan, &note)),
             Command::VerifyJournal => return self.check_journal(reply),
             Command::Backup { passphrase, to } => return self.back_up(passphrase, to, reply),

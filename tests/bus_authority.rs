@@ -141,6 +141,10 @@ async fn queue_and_journal(app: &App) -> Vec<(&'static str, Called<()>)> {
         ("maintain", app.manager::<_, (u64, u64, String)>("VerifyJournal", &()).await.map(drop)),
         ("read-all", app.manager::<_, Journal>("ExportJournal", &(0u64, 10u32)).await.map(drop)),
         ("maintain", app.manager("Backup", &backup).await),
+        ("maintain", app.manager::<_, Rows>("MaintenanceDue", &(none(),)).await.map(drop)),
+        ("maintain", app.manager::<_, Rows>("MaintenanceTrends", &(none(),)).await.map(drop)),
+        ("maintain", app.manager::<_, Rows>("MaintenanceLog", &(none(),)).await.map(drop)),
+        ("maintain", app.manager("MaintenanceDone", &("cleaning", "wiped", none())).await),
     ]
 }
 

@@ -227,7 +227,7 @@ impl Core {
         self.progress = progress;
         let ended = self.serve(inlets).await;
         // What was counted since the last look, unless a payment is at hand: then the next start has other things to do.
-        self.look_at_counters((self.clock)());
+        self.look_at_counters((self.clock)(), true);
         ended
     }
 

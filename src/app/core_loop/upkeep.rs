@@ -205,12 +205,14 @@ impl Upkeep {
     }
 
     /// Brings what is new to the store, in one commit. A disk that refuses is asked again at the next look.
-    fn write(&mut self, store: &mut Store) {
-        let is_new = |reading: &&Reading| self.unwritten.contains(&(reading.day, reading.counter));
-        let rows: Vec<Reading> = self.readings.0.iter().filter(is_new).copied().collect();
-        if rows.is_empty() {
+    fn write(&mut self, store: &mut Store, at_the_end: bool) {
+        // What is written to the disk changes by this very write: on its own it is worth none before the end.
+        let worth = |(_, counter): &(Day, Counter)| at_the_end || *counter != Counter::WrittenKib;
+        if !self.unwritten.iter().any(worth) {
             return;
         }
+        let is_new = |reading: &&Reading| self.unwritten.contains(&(reading.day, reading.counter));
+        let rows: Vec<Reading> = self.readings.0.iter().filter(is_new).copied().collect();
         let written = store.note_readings(&rows).and_then(|()| store.readings());
         match written {
             Ok(kept) => {
@@ -242,13 +244,13 @@ impl Core {
         if self.upkeep.next > now.mono {
             return;
         }
-        let looked = self.look_at_counters(now);
+        let looked = self.look_at_counters(now, false);
         let wait = if looked { self.upkeep.settings.look_every } else { self.upkeep.settings.look_every.min(PUT_OFF) };
         self.upkeep.next = now.mono.after(wait);
     }
 
     /// Counts, writes and weighs; not in a payment, and not while the disk refuses. Says whether it did.
-    pub(super) fn look_at_counters(&mut self, now: Now) -> bool {
+    pub(super) fn look_at_counters(&mut self, now: Now, at_the_end: bool) -> bool {
         let guards = self.guards();
         if guards.payment || guards.storage {
             return false;
@@ -265,7 +267,7 @@ impl Core {
             let age = now.wall.0.saturating_sub(at.0) / 3_600_000_000;
             self.upkeep.take(day, Counter::KeyAge, if self.published.keys.working { age } else { 0 });
         }
-        self.upkeep.write(self.teller.store_mut());
+        self.upkeep.write(self.teller.store_mut(), at_the_end);
         self.note_start(now, day);
         self.upkeep.weigh(now);
         true

@@ -214,7 +214,7 @@ async fn a_polkit_that_says_no_is_obeyed() {
         assert_eq!(came.expect_err(right).0, "NotAuthorized");
     }
     assert!(stage.commands().is_empty(), "the core was asked: {:?}", stage.commands());
-    assert_eq!(polkit.asked.lock().unwrap().len(), 27);
+    assert_eq!(polkit.asked.lock().unwrap().len(), 31);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use crate::store::Store;
 
 /// A look that fell into a payment is put off by this.
 const PUT_OFF: Duration = Duration::from_secs(10);
-/// A clock before 2024 is not set: no date is counted from it.
+/// A clock before 2024 is not set: nothing is counted for such a day, and nothing is due on it.
 const FIRST_DAY: Day = Day(19_723);
 
 /// What there is to look at, and how often.
@@ -175,6 +175,9 @@ impl Upkeep {
 
     /// Weighs everything anew; a line for each notice that came or went.
     fn weigh(&mut self, now: Now) {
+        if Day::of(now.wall) < FIRST_DAY {
+            return;
+        }
         let policy = Policy { keys_max_age: self.settings.keys_max_age.as_secs() / 3600 };
         let new = rules::notices(&self.readings, &self.due(), policy, Day::of(now.wall));
         let lacks = |all: &[Notice], notice: &Notice| !all.iter().any(|other| other.kind == notice.kind);
@@ -256,6 +259,10 @@ impl Core {
             return false;
         }
         let day = Day::of(now.wall);
+        if day < FIRST_DAY {
+            // Nothing is lost: devices are counted on, and told apart once the day is known.
+            return true;
+        }
         self.upkeep.take_devices(day, *self.reader.statistics(), self.keypad.statistics());
         self.upkeep.take_machine(day);
         let terminal = &self.published.terminal;
@@ -275,7 +282,7 @@ impl Core {
 
     /// Dates are counted from the first look that this store has seen.
     fn note_start(&mut self, now: Now, day: Day) {
-        if day < FIRST_DAY || self.upkeep.last.iter().any(|done| done.item == Item::Start) {
+        if self.upkeep.last.iter().any(|done| done.item == Item::Start) {
             return;
         }
         let start = Done { at: now.wall, item: Item::Start, operator: None, uid: 0, note: String::new() };

@@ -155,7 +155,7 @@ async fn a_way_to_be_paid_names_the_rule_in_the_way_and_what_is_left() {
     let ways: Ways = app.property(names::ROOT, names::MANAGER_INTERFACE, "Capabilities").await;
     assert_eq!(<&str>::try_from(&ways["card-offline"]["refusal"]), Ok("offline-age"));
     let features: Vec<String> = app.property(names::ROOT, names::MANAGER_INTERFACE, "Features").await;
-    for feature in ["offline", "queue", "journal", "backup", "causes"] {
+    for feature in ["offline", "queue", "journal", "backup", "causes", "faults", "record"] {
         assert!(features.iter().any(|f| f == feature), "{features:?}");
     }
 }

@@ -16,7 +16,8 @@ use smartpos::engine::answer::cause_of;
 use smartpos::host::profile::{Profile, Source};
 
 /// Errors that name no cause themselves, and why.
-const WITHOUT: [(&str, &str); 23] = [
+const WITHOUT: [(&str, &str); 24] = [
+    ("diagnose/symbols.rs::CodeError", "a short code that a person mistyped"),
     ("domain/diagnosis.rs::Fault", "what one probe saw; the decision tree weighs all of them and names the cause"),
     ("app/config.rs::ConfigError", "said on stderr before there is a terminal; `posctl config check` names the line"),
     (

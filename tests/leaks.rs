@@ -173,6 +173,13 @@ fn no_secret_is_left_behind_or_said_aloud() {
     watch_bus(&mut rig, &till);
     till.provision();
     till.sign_operator_in(WRONG_PASSWORD).unwrap_err();
+    let capture = rig.path("wires.capture");
+    let mut recording = rig.posctl_command(&["record", capture.to_str().unwrap(), "--seconds", "600"]);
+    let recording = Process(recording.stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap());
+    eventually("the reader to be brought up anew", || {
+        fs::read_to_string(&capture).ok().filter(|text| text.contains("reader open"))
+    });
+    till.wait_ready();
     till.sell(&rig, 12_800, "order-1", PIN, "approved");
     till.sell(&rig, 12_900, "order-2", WRONG_PIN, "declined");
     let unanswered = till.begin(902_002, "order-3");
@@ -182,10 +189,26 @@ fn no_secret_is_left_behind_or_said_aloud() {
     let in_flight = till.begin(902_002, "order-4");
     till.customer(&rig, PIN);
     eventually("the request to be in flight", || (till.state(&in_flight)? == "authorising").then_some(()));
+    drop(recording);
+    let wires = fs::read_to_string(&capture).unwrap();
+    for what in ["reader <- ", "key 79 1", "\"mti\":\"0200\"", "\"mti\":\"0210\"", "app finished approved"] {
+        assert!(wires.contains(what), "no {what} in the capture:\n{wires}");
+    }
     rig.kill_daemon();
     rig.start_daemon();
     till.wait_outcome(&till.find("order-4"), "cancelled");
     till.sign_operator_in(WRONG_PASSWORD).unwrap_err();
+
+    // What a hotline is sent: the archive unpacked, and what was printed.
+    let archive = rig.path("report.tar.gz");
+    let config = rig.path("smartposd.toml");
+    let made = rig.posctl(&["report", archive.to_str().unwrap(), "--qr", "--config", config.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::write(rig.path("report.said"), &made.stdout).unwrap();
+    let unpacked = Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(rig.dir.path()).status().unwrap();
+    assert!(unpacked.success());
+    let report = fs::read_to_string(rig.path("smartposd-report/report.json")).unwrap();
+    assert!(report.contains("authorising") || report.contains("declined"), "the run is not in the report: {report}");
 
     let canaries = canaries(&fs::read_to_string(rig.path("wire.log")).unwrap());
     // With the daemon still there, so that the write-ahead log is as it is in daily use; then once more at rest.

@@ -158,3 +158,50 @@ fn an_item_is_due_on_its_day_and_put_on_record_by_a_supervisor_only() {
     assert!(zh.contains("操作员") && zh.contains("reader and keys wiped"), "{zh}");
     assert!(kinds(&rig).is_empty());
 }
+
+/// A certificate that ends after so many days, by today's date.
+fn certificate(days: u64) -> String {
+    let mut parameters = rcgen::CertificateParams::new(vec!["host.example".to_owned()]).unwrap();
+    let at = smartpos::domain::time::WallTime((now() + days * A_DAY) * 1_000_000).civil(0);
+    parameters.not_after = rcgen::date_time_ymd(at.year.into(), at.month, at.day);
+    parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+}
+
+#[test]
+fn a_pinned_certificate_that_runs_out_is_noticed_until_the_new_one_is_in_place() {
+    let test = "a_pinned_certificate_that_runs_out_is_noticed_until_the_new_one_is_in_place";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("host.pem");
+    std::fs::write(&file, certificate(31)).unwrap();
+    let profile = format!("[tls]\nmode = \"pinned-certificate\"\ncertificate = {file:?}\n");
+    let Some(mut rig) = Rig::new(test, Setup { profile, ..setup("") }) else { return };
+    rig.start_daemon();
+    eventually("a look", || week(&rig, Counter::CertificateDays));
+    assert_eq!((week(&rig, Counter::CertificateDays), kinds(&rig)), (Some(31), vec![]));
+    std::fs::write(&file, certificate(30)).unwrap();
+    wait_kinds(&rig, &["certificate-expiry"]);
+    let said = run(&rig, &["maintenance"]).out;
+    assert!(said.contains("N09 certificate-expiry: the acquirer's certificate file expires in 30 days"), "{said}");
+    std::fs::write(&file, certificate(400)).unwrap();
+    wait_kinds(&rig, &[]);
+}
+
+#[test]
+fn what_line_and_keys_do_wrong_is_counted() {
+    let Some(rig) = Rig::ready("what_line_and_keys_do_wrong_is_counted", setup("")) else { return };
+    let counted = |counter, least| {
+        eventually(&format!("{least} {counter}"), || (week(&rig, counter) >= Some(least)).then_some(()));
+    };
+    counted(Counter::Frames, 1);
+    rig.keypad_order("bounce 5 4");
+    counted(Counter::KeyBounces, 1);
+    let sale = rig.begin_sale("1.00", "a");
+    sale.wait_prompt("present-card");
+    rig.reader_order("corrupt 2");
+    // Which waits for some answers of the reader.
+    rig.lift_card(|| false);
+    rig.keypad_order("type cancel");
+    sale.result();
+    counted(Counter::FramingErrors, 1);
+    assert_eq!(week(&rig, Counter::Taps), None, "nobody has tapped");
+}

@@ -10,6 +10,7 @@ mod devices;
 mod diagnosis;
 mod heal;
 mod maintenance;
+mod support;
 pub mod training;
 
 use std::fmt::Write as _;
@@ -20,6 +21,7 @@ use thiserror::Error;
 use crate::domain::ids::{MerchantId, TerminalId};
 use crate::domain::link::{Endpoint, Trust};
 use crate::domain::prompt::Language;
+use crate::domain::support::Contacts;
 use crate::domain::training::TERMINAL as TRAINING_TERMINAL;
 use crate::host::message::Identity;
 use crate::host::profile::{Profile, Source};
@@ -77,6 +79,8 @@ pub struct Config {
     pub language: Language,
     /// Where log lines go.
     pub journal: Journal,
+    /// Whom to call.
+    pub support: Contacts,
 }
 
 /// What a configuration is used for.
@@ -190,6 +194,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
     if let Some(at) = terminal_id.as_ref().filter(|at| at.value.as_str() == TRAINING_TERMINAL) {
         root.refuse(&at.place, format!("`terminal_id` {TRAINING_TERMINAL} is that of training; write the acquirer's"));
     }
+    let support = support::contacts(root.section("support"));
     root.finish();
     let (Some(name), Some(dirs)) = (profile_name, dirs) else { return Ok(None) };
     let name = match purpose {
@@ -224,6 +229,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
         confirm_amount,
         language: language.map_or(Language::Zh, |at| at.value),
         journal,
+        support,
     }))
 }
 

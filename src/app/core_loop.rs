@@ -8,6 +8,7 @@ mod heal;
 mod keys;
 mod news;
 mod orders;
+mod record;
 mod repair;
 mod storage;
 mod upkeep;
@@ -22,6 +23,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::ceremony::KeyLoad;
+use crate::app::faults::Faults;
+use crate::app::record::Recorder;
 use crate::app::supervisor::Order;
 use crate::app::watchdog::Progress;
 use crate::bus::{Request, Update};
@@ -111,6 +114,10 @@ pub struct Core {
     mending: heal::Mending,
     /// What wears, and what is due.
     upkeep: upkeep::Upkeep,
+    /// What went wrong lately.
+    faults: Faults,
+    /// The capture under way.
+    recorder: Option<Recorder>,
     /// Where the reader was opened last.
     reader_port: Option<PathBuf>,
     /// The prompt that was shown last, for the journal.
@@ -145,6 +152,8 @@ pub struct Parts {
     pub heal: HealSettings,
     /// What maintenance looks at.
     pub upkeep: UpkeepSettings,
+    /// What went wrong lately.
+    pub faults: Faults,
 }
 
 /// The longest sleep; only a guard against a deadline that a machine forgot to give.
@@ -210,12 +219,15 @@ impl Core {
             missing: Default::default(),
             mending,
             upkeep,
+            faults: parts.faults,
+            recorder: None,
             reader_port: None,
             shown: "idle",
             language: parts.language,
             training: parts.training,
         };
         core.tell_what_was_open();
+        core.faults.observe(now, &Arc::clone(&core.published));
         core.keys_changed(now);
         core.check_clock(now);
         core.pump(now)?;
@@ -267,6 +279,8 @@ impl Core {
             self.key_load.deadline(),
             self.mending.deadline(),
             self.upkeep.deadline(),
+            self.faults.chronicle.deadline(),
+            self.recorder.as_ref().map(Recorder::deadline),
         ];
         // One microsecond more, because a timer that fires early would only be set again.
         let first = deadlines.into_iter().flatten().min().map(|d| d.since(now) + Duration::from_micros(1));
@@ -284,6 +298,8 @@ impl Core {
         }
         self.retry_storage(now);
         self.keep_up(now);
+        self.faults.expire(now);
+        self.expire_recording(now.mono);
     }
 
     /// Carries outputs to where they belong until all machines rest, then tells the bus.
@@ -340,6 +356,7 @@ impl Core {
         if changed {
             self.published = Arc::new(snapshot);
             self.snapshots.send_replace(Arc::clone(&self.published));
+            self.faults.observe((self.clock)(), &self.published);
         }
         let update = Update { snapshot: Arc::clone(&self.published), signals: std::mem::take(&mut self.signals) };
         if self.wires.updates.try_send(update).is_err() {

@@ -46,7 +46,9 @@ pub(super) async fn serve(options: Options, still: Standstill) -> Result<Ended, 
     let (updates, changes) = mpsc::channel(1);
     let (examinations, calls) = mpsc::channel(1);
     let doctor = tokio::spawn(doctor(&options.config, requests.clone(), snapshots.clone()).run(calls));
-    let core = bus::Core::new(requests, snapshots, examinations).training(options.config.training());
+    let core = bus::Core::new(requests, snapshots, examinations)
+        .training(options.config.training())
+        .with_support(options.config.support.clone());
     let mut served = bus::serve(options.bus.clone(), core, changes, options.authority).await?;
     watchdog::tell(&[NotifyState::Ready, NotifyState::Status("no store: refusing everything")]);
     let ping = async {

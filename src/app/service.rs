@@ -213,7 +213,9 @@ async fn work(options: Options, assembled: Assembled, safe_mode: bool) -> Result
     let doctor = tokio::spawn(doctor.run(calls));
 
     let mut snapshots = outlets.snapshots.clone();
-    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots, examinations).training(config.training());
+    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots, examinations)
+        .training(config.training())
+        .with_support(config.support.clone());
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     let machine = served.machine();
     let status = if safe_mode { "safe mode" } else { "serving" };

@@ -8,6 +8,8 @@ use tokio::sync::{mpsc, watch};
 use crate::app::config::Config;
 use crate::app::core_loop::{Core, Inlets, Parts, UpkeepSettings, Wires};
 use crate::app::doctor::{Doctor, Place};
+use crate::app::faults::Faults;
+use crate::app::machine;
 use crate::app::service::ServiceError;
 use crate::app::supervisor::{KeyOutlet, KeypadDevice, Links, Network, Order, SerialLine};
 use crate::app::training;
@@ -101,6 +103,7 @@ pub(super) fn assemble(
         clock: clock::now,
         synchronised: clock::synchronised,
         language: config.language,
+        faults: Faults::open(directory, machine::versions()),
         training: config.training(),
         upkeep: upkeep_settings(config),
         heal: HealSettings {

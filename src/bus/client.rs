@@ -230,6 +230,27 @@ impl Client {
         self.call(ROOT, MANAGER_INTERFACE, "LeaveSafeMode", &(Options::new(),)).await.map(drop)
     }
 
+    /// `Manager.LastFaults`.
+    pub async fn last_faults(&self) -> Answer<Vec<Row>> {
+        self.call(ROOT, MANAGER_INTERFACE, "LastFaults", &(Options::new(),)).await.and_then(rows)
+    }
+
+    /// `Manager.Record`; the empty file is behind the descriptor.
+    pub async fn record(&self, to: OwnedFd, seconds: u32) -> Answer<()> {
+        let options = Options::from([("seconds", Variant::from(seconds))]);
+        self.call(ROOT, MANAGER_INTERFACE, "Record", &(Fd::Owned(to), options)).await.map(drop)
+    }
+
+    /// `Manager.StopRecording`.
+    pub async fn stop_recording(&self) -> Answer<()> {
+        self.call(ROOT, MANAGER_INTERFACE, "StopRecording", &()).await.map(drop)
+    }
+
+    /// `Manager.Timeline`.
+    pub async fn timeline(&self) -> Answer<Vec<Row>> {
+        self.call(ROOT, MANAGER_INTERFACE, "Timeline", &(Options::new(),)).await.and_then(rows)
+    }
+
     /// `Terminal.SignIn`.
     pub async fn sign_in(&self) -> Answer<Row> {
         self.call(TERMINAL, TERMINAL_INTERFACE, "SignIn", &(Options::new(),)).await.and_then(one_row)

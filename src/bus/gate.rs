@@ -16,6 +16,7 @@ use crate::bus::error::{Error, Result};
 use crate::bus::lease::Leases;
 use crate::bus::{Core, Examination, Request};
 use crate::domain::ids::{IdempotencyKey, TransactionId};
+use crate::domain::support::Contacts;
 use crate::engine::command::{Caller, Command, RefusalKind, Reply};
 use crate::engine::snapshot::{Snapshot, TransactionView};
 
@@ -65,6 +66,11 @@ impl Gate {
     /// Everything readable, as of now. Never waits.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         self.pinned.clone().unwrap_or_else(|| self.core.snapshots.borrow().clone())
+    }
+
+    /// Whom a person can call.
+    pub(super) fn support(&self) -> &Contacts {
+        &self.core.support
     }
 
     /// Lets a call in whose right follows from ownership, checked where the object is known.

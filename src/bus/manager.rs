@@ -15,7 +15,7 @@ use crate::bus::result::Row;
 use crate::bus::secret_fd::read_secret;
 use crate::bus::target_fd::take_target;
 use crate::bus::terminal::{done, unexpected};
-use crate::bus::{diagnosis, explain, hints, upkeep, view};
+use crate::bus::{diagnosis, explain, faults, hints, upkeep, view};
 use crate::domain::heal::{Fault, Measure};
 use crate::domain::upkeep::UpkeepQuestion;
 use crate::engine::command::{Command, Reply};
@@ -36,6 +36,8 @@ const FEATURES: &[&str] = &[
     "training",
     "hints",
     "maintenance",
+    "faults",
+    "record",
 ];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
@@ -95,6 +97,59 @@ impl Manager {
         let snapshot = self.gate.snapshot();
         let currency = snapshot.queue.currency;
         WAYS.iter().zip(&snapshot.capabilities).map(|(way, c)| ((*way).to_owned(), capability(c, currency))).collect()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn support_contacts(&self) -> BTreeMap<&'static str, BTreeMap<&'static str, String>> {
+        faults::contacts(self.gate.support())
+    }
+
+    #[zbus(out_args("faults"))]
+    async fn last_faults(
+        &self,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<Row>> {
+        let visit = self.gate.enter(connection, &header).await?;
+        Options::none(options)?;
+        faults::last(&self.gate, &visit).await
+    }
+
+    #[zbus(out_args("changes"))]
+    async fn timeline(
+        &self,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<Row>> {
+        let visit = self.gate.enter(connection, &header).await?;
+        Options::none(options)?;
+        faults::timeline(&self.gate, &visit).await
+    }
+
+    async fn record(
+        &self,
+        to: OwnedFd,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        let mut options = Options::new(options);
+        let (seconds, bytes) = (options.number("seconds")?, options.number("bytes")?);
+        options.finish()?;
+        let command = faults::record(take_target(fd::OwnedFd::from(to))?, seconds, bytes)?;
+        done(self.gate.ask(&visit, command, ANSWER).await?)
+    }
+
+    async fn stop_recording(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        done(self.gate.ask(&visit, Command::StopRecording, ANSWER).await?)
     }
 
     #[zbus(out_args("rows"))]

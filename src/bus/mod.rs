@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::diagnosis::{Finding, Verdict};
+use crate::domain::support::Contacts;
 use crate::engine::command::{Command, Refusal, Reply};
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::Snapshot;
@@ -22,6 +23,7 @@ mod device;
 mod diagnosis;
 pub mod error;
 mod explain;
+mod faults;
 mod gate;
 mod hints;
 mod keys;
@@ -69,6 +71,7 @@ pub struct Core {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     doctor: mpsc::Sender<Examination>,
     training: bool,
+    support: Arc<Contacts>,
 }
 
 impl Core {
@@ -79,13 +82,19 @@ impl Core {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         doctor: mpsc::Sender<Examination>,
     ) -> Self {
-        Self { requests, snapshots, doctor, training: false }
+        Self { requests, snapshots, doctor, training: false, support: Arc::default() }
     }
 
     /// Whether nothing of this is real: said to everybody, and no payment is made for who does not know it.
     #[must_use]
     pub fn training(self, training: bool) -> Self {
         Self { training, ..self }
+    }
+
+    /// With these support contacts.
+    #[must_use]
+    pub fn with_support(self, contacts: Contacts) -> Self {
+        Self { support: Arc::new(contacts), ..self }
     }
 }
 

@@ -248,6 +248,8 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::JournalChecked(_) => "a check of the journal",
         Reply::Draining { .. } => "a queue",
         Reply::Upkeep(_) => "maintenance",
+        Reply::LastFaults(_) => "faults",
+        Reply::Timeline(_) => "changes",
     };
     Error::internal(format!("the core answered '{what}', which is no answer to this call"))
 }

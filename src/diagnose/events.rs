@@ -168,6 +168,10 @@ events! {
     FaultNoticed "fault-noticed" 0x574f600542004dcfb480ace51358839b PROVOKED
         title   "部件故障：@POS_CAUSE@" "a part does not work: @POS_CAUSE@"
         meaning "守护进程正在自行恢复；过程看 posctl heal log。" "The daemon is mending it by itself; posctl heal log shows how.";
+    /// A fault has stood long enough that a person has to act.
+    FaultStands "fault-stands" 0xe359b77f2e98477588da2430d1b9c421 PROVOKED
+        title   "故障 @POS_CAUSE@ 需要人工处理" "the fault @POS_CAUSE@ needs a person"
+        meaning "打电话时报出行中的短码，对方用 posctl decode-report 读取。" "On the phone, read out the short code of the line: posctl decode-report tells the rest.";
     /// A measure of the ladder is taken or put off.
     Measure "measure" 0x9feb673458e942abbcedcc5508cee388 PROVOKED
         title   "自愈措施：@POS_STATE@" "a measure to mend a part: @POS_STATE@"
@@ -220,6 +224,10 @@ events! {
     Backup "backup" 0xdffedb17d346452abe29ecf107909814 PROVOKED
         title   "备份" "a backup"
         meaning "结果由 posctl backup 说明。" "posctl backup says how it went.";
+    /// A capture of the wires begins or ends.
+    Capture "capture" 0xa7ac20264afd4752b9cfe0f3c666e2e3 PROVOKED
+        title   "线路录制" "a capture of the wires"
+        meaning "内容已脱敏，到时自动停止。无需处理。" "It is redacted and ends by itself. Nothing to do.";
     /// The host or a device asks for maintenance.
     Maintenance "maintenance" 0x400cec3d53f74788b4f7587d1c66bce4 OWN
         title   "维护：@POS_STATE@" "maintenance: @POS_STATE@"

@@ -2,14 +2,19 @@
 //!
 //! Owns: [`catalogue`], the one place where a cause has its words; [`events`], what else stands in the journal;
 //! [`hints`], what people could do better; [`upkeep`], what wears and what is due;
-//! [`message_catalogue`], both as the file that `journalctl -x` reads; [`next_step`], what to do now.
+//! [`message_catalogue`], both as the file that `journalctl -x` reads; [`next_step`], what to do now; [`short_code`],
+//! [`redact`] and [`chronicle`], what a fault report says and hides.
 
 pub mod catalogue;
+pub mod chronicle;
 pub mod drill;
 pub mod events;
 pub mod hints;
 pub mod message_catalogue;
 pub mod next_step;
+pub mod redact;
+pub mod short_code;
+mod symbols;
 pub mod text;
 pub mod tree;
 #[cfg(test)]
@@ -17,3 +22,6 @@ mod tree_tests;
 pub mod upkeep;
 #[cfg(test)]
 mod upkeep_tests;
+pub mod who;
+
+pub use symbols::CodeError;

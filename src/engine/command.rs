@@ -2,6 +2,7 @@
 
 use crate::domain::amount::{Currency, Money};
 use crate::domain::cause::Cause;
+use crate::domain::fault::{FaultNote, Moment};
 use crate::domain::heal::Fault;
 use crate::domain::ids::{IdempotencyKey, OperatorId, TransactionCode, TransactionId};
 use crate::domain::offline::{OfflineMode, Resolution};
@@ -209,6 +210,21 @@ pub enum Command {
         /// At most so many, 1 ..= 1000.
         limit: u16,
     },
+    /// The last faults that needed a person.
+    LastFaults,
+    /// The last changes of state.
+    Timeline,
+    /// Begins a redacted capture of all wires.
+    Record {
+        /// An empty file of the caller's.
+        to: std::os::fd::OwnedFd,
+        /// How long at most.
+        span: std::time::Duration,
+        /// How many bytes at most.
+        bytes: usize,
+    },
+    /// Ends the capture.
+    StopRecording,
     /// A consistent copy of everything that must survive, sealed under a passphrase.
     Backup {
         /// 12 to 128 bytes.
@@ -316,6 +332,10 @@ pub enum Reply {
     Upkeep(UpkeepAnswer),
     /// The journal was checked.
     JournalChecked(JournalCheck),
+    /// Faults that needed a person, oldest first.
+    LastFaults(Vec<FaultNote>),
+    /// Changes, oldest first.
+    Timeline(Vec<Moment>),
     /// So many payments were there to be sent.
     Draining {
         /// How many.

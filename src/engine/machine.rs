@@ -347,6 +347,10 @@ impl Engine {
             | Command::DenyCard { .. }
             | Command::VerifyJournal
             | Command::ExportJournal { .. }
+            | Command::LastFaults
+            | Command::Timeline
+            | Command::Record { .. }
+            | Command::StopRecording
             | Command::Backup { .. }
             | Command::HealLog { .. }
             | Command::LeaveSafeMode

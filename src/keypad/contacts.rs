@@ -98,6 +98,11 @@ impl Contacts {
         Self { keymap, limits, contacts: Vec::new(), ghosting: false, reports: VecDeque::new() }
     }
 
+    /// What a key code means; `None` where it means nothing.
+    pub fn meaning(&self, code: u16) -> Option<Key> {
+        self.keymap.key(code)
+    }
+
     /// Takes one change.
     pub fn handle(&mut self, now: Instant, event: ContactEvent) {
         match event {

@@ -78,6 +78,11 @@ impl Keypad {
         }
     }
 
+    /// What a key code means; `None` where it means nothing.
+    pub fn meaning(&self, code: u16) -> Option<Key> {
+        self.contacts.meaning(code)
+    }
+
     /// Takes one event.
     pub fn handle(&mut self, now: Instant, event: Event) {
         match event {

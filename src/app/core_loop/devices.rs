@@ -20,6 +20,7 @@ impl Core {
     /// The reader's serial line.
     pub(super) fn serial(&mut self, event: SerialEvent) {
         let now = (self.clock)().mono;
+        self.record_serial(now, &event);
         let event = match event {
             SerialEvent::Opened { path } => {
                 let event = JournalEvent::DeviceFound.as_str();
@@ -40,6 +41,7 @@ impl Core {
     /// The keypad's input device.
     pub(super) fn key_event(&mut self, event: KeypadDeviceEvent) {
         let now = (self.clock)().mono;
+        self.record_key(now, &event);
         let event = match event {
             KeypadDeviceEvent::Opened { name, path, keys_down } => {
                 let event = JournalEvent::DeviceFound.as_str();
@@ -65,6 +67,7 @@ impl Core {
     /// The connection to the host.
     pub(super) fn network(&mut self, event: tcp::Event) {
         let now = (self.clock)().mono;
+        self.record_network(now, &event);
         let event = match event {
             tcp::Event::Connected { connection } => HostEvent::Connected { connection },
             tcp::Event::ConnectFailed { connection, failure } => HostEvent::ConnectFailed { connection, failure },
@@ -113,6 +116,7 @@ impl Core {
 
     /// The network driver takes commands at once; a full queue means that it hangs, which ends the attempt.
     fn hand_to_network(&mut self, now: Now, command: tcp::Command) {
+        self.record_to_network(now.mono, &command);
         let Err(refused) = self.wires.tcp.try_send(command) else { return };
         let evidence = "the network driver takes no commands".to_owned();
         match refused.into_inner() {
@@ -180,7 +184,8 @@ impl Core {
     }
 
     /// A full queue means that the serial driver hangs; the reader machine's own deadlines notice.
-    pub(super) fn hand_to_reader(&self, command: SerialCommand) {
+    pub(super) fn hand_to_reader(&mut self, command: SerialCommand) {
+        self.record_to_reader(&command);
         if self.wires.serial.try_send(command).is_err() {
             let event = JournalEvent::Overload.as_str();
             tracing::warn!(

@@ -28,6 +28,7 @@ impl Core {
     pub(super) fn request(&mut self, request: Request) {
         let now = (self.clock)();
         let Request { command, reply } = request;
+        self.record_request(now.mono, &command);
         let answered = match command {
             Command::List(filter) => {
                 let listed = self.teller.store().list(&filter);
@@ -44,6 +45,10 @@ impl Core {
             Command::HealLog { limit } => Ok(self.heal_log(limit)),
             Command::LeaveSafeMode => Ok(self.leave_safe_mode()),
             Command::Upkeep(question) => Ok(self.answer_upkeep(now, question)),
+            Command::Record { to, span, bytes } => Ok(self.begin_recording(now, to, span, bytes)),
+            Command::StopRecording => Ok(Ok(self.stop_recording(now.mono))),
+            Command::LastFaults => Ok(Ok(Reply::LastFaults(self.faults.chronicle.notes()))),
+            Command::Timeline => Ok(Ok(Reply::Timeline(self.faults.chronicle.moments()))),
             Command::DenyCard { pan, note } => Ok(self.deny_card(now, &pan, &note)),
             Command::VerifyJournal => return self.check_journal(reply),
             Command::Backup { passphrase, to } => return self.back_up(passphrase, to, reply),
@@ -181,6 +186,7 @@ impl Core {
 
     fn tell(&mut self, signal: Signal) {
         self.log(&signal);
+        self.record_signal(&signal);
         self.signals.push(signal);
     }
 

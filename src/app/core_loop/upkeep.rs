@@ -275,13 +275,13 @@ impl Core {
             self.upkeep.take(day, Counter::KeyAge, if self.published.keys.working { age } else { 0 });
         }
         self.upkeep.write(self.teller.store_mut(), at_the_end);
-        self.note_start(now, day);
+        self.note_start(now);
         self.upkeep.weigh(now);
         true
     }
 
     /// Dates are counted from the first look that this store has seen.
-    fn note_start(&mut self, now: Now, day: Day) {
+    fn note_start(&mut self, now: Now) {
         if self.upkeep.last.iter().any(|done| done.item == Item::Start) {
             return;
         }

@@ -109,6 +109,25 @@ pub enum Command {
                       and line are mended at the end. As root, so that the power cut can be played."
     )]
     Drill(DrillArguments),
+    /// Make a fault report: a file without card data or secrets, and a short code to read out on the phone
+    Report(ReportArguments),
+    /// Capture the wires of reader, keypad and host for a while, redacted; the reader is brought up anew at its beginning
+    Record {
+        /// Into this file, which must not exist yet
+        file: PathBuf,
+        /// For so long, or until Ctrl-C
+        #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=600))]
+        seconds: u32,
+        /// Leave the reader as it is; such a capture cannot be replayed from its beginning
+        #[arg(long)]
+        no_reset: bool,
+    },
+    /// Say what the short code of a fault report means; needs no daemon
+    DecodeReport {
+        /// The code, with or without dashes
+        #[arg(required = true, num_args = 1..)]
+        code: Vec<String>,
+    },
     /// The configuration of smartposd
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -158,6 +177,22 @@ pub enum MaintenanceCommand {
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
+}
+
+/// `posctl report …`
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// Into this file (.tar.gz), which must not exist yet; smartposd-report-TIME.tar.gz if not given
+    pub file: Option<PathBuf>,
+    /// Only the short code, no file
+    #[arg(long, conflicts_with = "file")]
+    pub code: bool,
+    /// The short code as a QR code too
+    #[arg(long)]
+    pub qr: bool,
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+    pub config: PathBuf,
 }
 
 /// `posctl operator …`

@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::app::posctl::Exit;
 use crate::app::posctl::cause::{explain, who_acts};
 use crate::app::posctl::error::Fault;
-use crate::app::posctl::output::{Voice, table, text, truth};
+use crate::app::posctl::output::{Voice, snake_keys, table, text, truth};
+use crate::app::posctl::support;
 use crate::app::posctl::text as words;
 use crate::bus::client::{Client, Event, Row};
 use crate::domain::diagnosis::Class;
@@ -33,8 +34,10 @@ pub async fn run(client: &Client, voice: Voice) -> Result<Exit, Fault> {
     };
     let (verdict, steps): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| text(row, "component") == VERDICT);
     let verdict = verdict.into_iter().next().unwrap_or_default();
+    // Who may be called is beside the verdict; without it the verdict stands all the same.
+    let manager = snake_keys(&client.manager().await.unwrap_or_default());
     let class = Class::from_word(text(&verdict, "class")).unwrap_or(Class::Software);
-    voice.tell(&json!({ "rows": steps, "verdict": verdict }), || report(&steps, &verdict, voice));
+    voice.tell(&json!({ "rows": steps, "verdict": verdict }), || report(&steps, &verdict, &manager, voice));
     Ok(exit(class))
 }
 
@@ -57,7 +60,7 @@ fn progress(step: &Row, voice: Voice) {
     let _ = writeln!(out, "  {name}: {found}");
 }
 
-fn report(steps: &[Row], verdict: &Row, voice: Voice) -> String {
+fn report(steps: &[Row], verdict: &Row, manager: &Row, voice: Voice) -> String {
     let heads = voice.pick(["部件", "结果", "毫秒", "现象"], ["part", "finding", "ms", "seen"]);
     let mut lines = vec![heads.map(str::to_owned).to_vec()];
     for row in steps {
@@ -68,10 +71,10 @@ fn report(steps: &[Row], verdict: &Row, voice: Voice) -> String {
         let took = row.get("milliseconds").map(ToString::to_string).unwrap_or_default();
         lines.push(vec![part, finding, took, text(row, "evidence").to_owned()]);
     }
-    format!("{}\n\n{}", table(&lines), conclusion(verdict, voice))
+    format!("{}\n\n{}", table(&lines), conclusion(verdict, manager, voice))
 }
 
-fn conclusion(verdict: &Row, voice: Voice) -> String {
+fn conclusion(verdict: &Row, manager: &Row, voice: Voice) -> String {
     let cause = text(verdict, "cause");
     if cause.is_empty() {
         return voice.pick("结论：一切正常", "Verdict: all is well").to_owned();
@@ -99,5 +102,6 @@ fn conclusion(verdict: &Row, voice: Voice) -> String {
     }
     lines.push(format!("  {}{}", voice.pick("谁来处理：", "Who acts: "), who_acts(cause, voice.language)));
     lines.push(format!("  {}{remedy}", voice.pick("怎么办：", "What to do: ")));
+    lines.extend(support::lines(manager, cause, voice).map(|call| format!("  {call}")));
     lines.join("\n")
 }

@@ -3,6 +3,7 @@
 use crate::app::posctl::guard::Unsent;
 use crate::app::posctl::text::pick;
 use crate::bus::client::ClientError;
+use crate::diagnose::CodeError;
 use crate::domain::amount::Currency;
 use crate::domain::prompt::Language;
 
@@ -36,6 +37,8 @@ pub enum Fault {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// A short code that was misread.
+    ShortCode(CodeError),
     /// The configuration is wrong.
     Config(Vec<String>),
     /// An exercise where payments are real.
@@ -111,6 +114,7 @@ impl Fault {
             Self::Amount { .. } | Self::Currency { .. } | Self::Secret(_) | Self::CardNumberInNote => "InvalidArgument",
             Self::KeypadEntry => "KeypadEntry",
             Self::Machine { .. } => "Machine",
+            Self::ShortCode(_) => "ShortCode",
             Self::Config(_) => "Config",
             Self::NotTraining => "NotTraining",
             Self::InTraining => "InTraining",
@@ -143,6 +147,7 @@ impl Fault {
                 "the entry on the keypad did not come to a good end".to_owned(),
             ),
             Self::Machine { doing, source } => format!("{doing}: {source}"),
+            Self::ShortCode(error) => code_sentence(error, language),
             Self::Config(complaints) => complaints.join("\n"),
             Self::NotTraining => pick(
                 language,
@@ -197,6 +202,7 @@ impl Fault {
             ),
             Self::PaymentUnderWay => ("请等付款结束后重试", "wait for its end, then try again"),
             Self::Machine { .. } => ("请检查路径和权限", "check the path and its permissions"),
+            Self::ShortCode(error) => code_remedy(error),
             Self::Unsent(unsent) => return unsent.remedy(language),
             Self::JournalBroken { .. } => (
                 "请勿删除任何文件；用 posctl journal export 保存，联系技术支持",
@@ -205,6 +211,39 @@ impl Fault {
             Self::Config(_) => ("请按提示修改，然后重新检查", "correct these and check again"),
         };
         pick(language, zh, en).to_owned()
+    }
+}
+
+fn code_sentence(error: &CodeError, language: Language) -> String {
+    let zh = match error {
+        CodeError::Character { found, group } => format!("第 {group} 组里有 {found:?}，短码中没有这个字符"),
+        CodeError::Groups(groups) => {
+            let list = groups.iter().map(ToString::to_string).collect::<Vec<_>>().join("、");
+            format!("第 {list} 组有误")
+        }
+        CodeError::Length { found, wanted, missing: Some(group) } => {
+            format!("应有 {wanted} 个字符，只有 {found} 个；缺第 {group} 组")
+        }
+        CodeError::Length { found, wanted, missing: None } => format!("应有 {wanted} 个字符，却有 {found} 个"),
+        CodeError::Mixed => "各组不属于同一个短码".to_owned(),
+        CodeError::Newer { version } => format!("短码版本 {version} 比本程序新"),
+    };
+    pick(language, zh, error.to_string())
+}
+
+fn code_remedy(error: &CodeError) -> (&'static str, &'static str) {
+    match error {
+        CodeError::Character { .. } | CodeError::Groups(_) => (
+            "请重读这几组，每组五个字符；没有 I、L、O、U",
+            "have just these groups read again, five characters each; there is no I, L, O or U in them",
+        ),
+        CodeError::Length { .. } => {
+            ("请从头数一遍：八组，每组五个字符", "count again from the start: eight groups of five characters")
+        }
+        CodeError::Mixed => {
+            ("请重读整个短码，不要混用两次的", "have the whole code read again, all of it from one report")
+        }
+        CodeError::Newer { .. } => ("请更新 posctl", "update posctl"),
     }
 }
 

@@ -19,10 +19,13 @@ mod money;
 mod output;
 pub mod pages;
 mod queue;
+mod record;
 mod refusal;
+mod report;
 mod sale;
 pub(super) mod secret;
 mod status;
+mod support;
 pub(super) mod text;
 mod training;
 mod transactions;
@@ -126,6 +129,15 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         }
         Command::Man { directory } => return write_man(directory, voice),
         Command::Config(ConfigCommand::Check { config }) => return check(config, voice),
+        Command::DecodeReport { code } => {
+            report::decode(code, voice)?;
+            return Ok(Exit::Done);
+        }
+        Command::Report(arguments) => {
+            // Whether there is a daemon at all is one of its questions.
+            report::make(&BusAddress::from_argument(&cli.bus), arguments, voice).await?;
+            return Ok(Exit::Done);
+        }
         _ => {}
     }
     let address = BusAddress::from_argument(&cli.bus);
@@ -173,7 +185,14 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         Command::Hints => hints::show(&client, voice).await?,
         Command::Drill(arguments) => return drill::obey(&client, arguments, voice).await,
         Command::Training(command) => training::obey(&client, *command, voice).await?,
-        Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => {}
+        Command::Record { file, seconds, no_reset } => {
+            record::record(&client, file, *seconds, !no_reset, voice).await?
+        }
+        Command::Config(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Report(_)
+        | Command::DecodeReport { .. } => {}
     }
     Ok(Exit::Done)
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::app::posctl::cause::explain;
 use crate::app::posctl::error::Fault;
 use crate::app::posctl::output::{Voice, number, snake_keys, text, truth};
+use crate::app::posctl::support;
 use crate::app::posctl::text as words;
 use crate::app::posctl::transactions::time;
 use crate::app::posctl::ways;
@@ -62,6 +63,7 @@ impl Overview {
             "notices": of_manager("notices"),
             "training": of_manager("training"),
             "version": of_manager("version"),
+            "support": of_manager("support_contacts"),
             "features": of_manager("features"),
         })
     }
@@ -100,6 +102,7 @@ impl Overview {
             lines.push(format!("  {}{evidence}", voice.pick("现象：", "Seen: ")));
         }
         lines.extend(self.step(voice).map(|step| format!("  {}{step}", voice.pick("怎么办：", "What to do: "))));
+        lines.extend(support::lines(&self.manager, cause, voice).map(|call| format!("  {call}")));
         let next = number(&self.terminal, "next_sign_in_at");
         if next > 0 {
             lines.push(format!("  {}{}", voice.pick("将自动签到：", "Signs in by itself at "), time(next)));

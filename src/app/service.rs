@@ -288,11 +288,20 @@ async fn work(options: Options, assembled: Assembled, safe_mode: bool) -> Result
     };
     watchdog::tell(&[NotifyState::Stopping]);
     served.leave().await;
+    // The core ends with this, and writes down what it has counted.
+    drop(nudges);
+    if end.is_ok() && !core_ended.is_terminated() {
+        // One that takes longer loses some counts, and nothing else.
+        let _ = tokio::time::timeout(LAST_WORDS, core_ended).await;
+    }
     doctor.abort();
     // What the drivers hold is closed.
     drop((supervisor, idle));
     end
 }
+
+/// How long the core may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The longest that a payment may take from the card to its answer, and a bit.
 const CALM: Duration = Duration::from_secs(150);

@@ -247,6 +247,7 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::Faults(_) => "the ledger of self-healing",
         Reply::JournalChecked(_) => "a check of the journal",
         Reply::Draining { .. } => "a queue",
+        Reply::Upkeep(_) => "maintenance",
         Reply::LastFaults(_) => "faults",
         Reply::Timeline(_) => "changes",
     };

@@ -1,7 +1,7 @@
 //! Causes, evidence and remedies as data, pure.
 //!
 //! Owns: [`catalogue`], the one place where a cause has its words; [`events`], what else stands in the journal;
-//! [`hints`], what people could do better;
+//! [`hints`], what people could do better; [`upkeep`], what wears and what is due;
 //! [`message_catalogue`], both as the file that `journalctl -x` reads; [`next_step`], what to do now; [`short_code`],
 //! [`redact`] and [`chronicle`], what a fault report says and hides.
 
@@ -19,6 +19,9 @@ pub mod text;
 pub mod tree;
 #[cfg(test)]
 mod tree_tests;
+pub mod upkeep;
+#[cfg(test)]
+mod upkeep_tests;
 pub mod who;
 
 pub use symbols::CodeError;

@@ -22,3 +22,4 @@ pub mod secret;
 pub mod support;
 pub mod time;
 pub mod training;
+pub mod upkeep;

@@ -10,6 +10,7 @@ use crate::domain::outcome::{Outcome, Role, TransactionKind};
 use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
 use crate::domain::time::WallTime;
+use crate::domain::upkeep::{UpkeepAnswer, UpkeepQuestion};
 use crate::engine::snapshot::TransactionView;
 
 /// Names one pending command, so that its reply finds the way back.
@@ -238,6 +239,8 @@ pub enum Command {
     },
     /// Ends safe mode: the daemon starts anew.
     LeaveSafeMode,
+    /// About maintenance.
+    Upkeep(UpkeepQuestion),
     /// A bus client is gone.
     ClientGone {
         /// Its unique name.
@@ -325,6 +328,8 @@ pub enum Reply {
     Journal(Vec<JournalRow>),
     /// Faults and what was done about them, newest first.
     Faults(Vec<Fault>),
+    /// About maintenance.
+    Upkeep(UpkeepAnswer),
     /// The journal was checked.
     JournalChecked(JournalCheck),
     /// Faults that needed a person, oldest first.

@@ -26,7 +26,7 @@ pub use contacts::ContactLimits;
 pub use entry::{Entry, TimeLimits};
 pub use event::{Event, Settings};
 pub use keymap::{Key, Keymap, KeymapError};
-pub use machine::Keypad;
+pub use machine::{Keypad, Statistics};
 pub use output::{Clearing, Output};
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod script;
 mod sealed;
 pub mod teller;
 pub mod unsent;
+mod upkeep;
 pub mod vault;
 mod write;
 

@@ -14,6 +14,7 @@ mod guard;
 mod heal;
 mod hints;
 mod journal;
+mod maintenance;
 mod money;
 mod output;
 pub mod pages;
@@ -180,6 +181,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         }
         Command::Doctor => return doctor::run(&client, voice).await,
         Command::Heal(command) => heal::obey(&client, *command, voice).await?,
+        Command::Maintenance { command } => maintenance::obey(&client, command.as_ref(), voice).await?,
         Command::Hints => hints::show(&client, voice).await?,
         Command::Drill(arguments) => return drill::obey(&client, arguments, voice).await,
         Command::Training(command) => training::obey(&client, *command, voice).await?,

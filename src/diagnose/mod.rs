@@ -1,7 +1,7 @@
 //! Causes, evidence and remedies as data, pure.
 //!
 //! Owns: [`catalogue`], the one place where a cause has its words; [`events`], what else stands in the journal;
-//! [`hints`], what people could do better;
+//! [`hints`], what people could do better; [`known_issues`], faults of parts and programs that others have found;
 //! [`message_catalogue`], both as the file that `journalctl -x` reads; [`next_step`], what to do now; [`short_code`],
 //! [`redact`] and [`chronicle`], what a fault report says and hides.
 
@@ -10,6 +10,7 @@ pub mod chronicle;
 pub mod drill;
 pub mod events;
 pub mod hints;
+pub mod known_issues;
 pub mod message_catalogue;
 pub mod next_step;
 pub mod redact;

@@ -61,7 +61,7 @@ fn versions_are_those_of_the_rig_and_no_part_inside_has_an_issue() {
 
 #[test]
 fn a_reader_with_firmware_that_others_had_trouble_with_is_named_with_the_source() {
-    let setup = Setup { reader: &["--firmware", "1.4"], ..Setup::default() };
+    let setup = Setup { reader: vec!["--firmware".to_owned(), "1.4".to_owned()], ..Setup::default() };
     let Some(rig) = Rig::ready("a_reader_with_firmware_that_others_had_trouble_with_is_named_with_the_source", setup)
     else {
         return;

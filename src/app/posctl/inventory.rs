@@ -124,7 +124,7 @@ pub fn issues(inventory: &Inventory) -> Vec<Value> {
             "effect_en": issue.effect.en,
             "remedy_zh": issue.remedy.zh,
             "remedy_en": issue.remedy.en,
-            "source": issue.source,
+            "sources": issue.sources,
         })
     };
     matching(inventory).iter().map(of).collect()
@@ -187,7 +187,7 @@ pub fn issue_lines(inventory: &Inventory, voice: Voice) -> String {
         lines.push(format!("  {}", issue.effect.in_language(voice.language)));
         let head = voice.pick("怎么办：", "What to do: ");
         lines.push(format!("  {head}{}", issue.remedy.in_language(voice.language)));
-        lines.push(format!("  {}", issue.source));
+        lines.extend(issue.sources.iter().map(|source| format!("  {source}")));
     }
     lines.join("\n")
 }

@@ -1,6 +1,6 @@
 //! Faults of parts and programs that others have found and published, matched with the inventory of this machine. Pure.
 //!
-//! Owns: [`table`], the issues as data, each with its public source. Must not know: how an inventory is taken.
+//! Owns: [`table`], the issues as data, each with its public sources; `KNOWN_ISSUES.md` shows them. Must not know: how an inventory is taken.
 
 pub mod table;
 #[cfg(test)]
@@ -69,7 +69,7 @@ pub struct Issue {
     /// What to do about it.
     pub remedy: Text,
     /// Where it is published.
-    pub source: &'static str,
+    pub sources: &'static [&'static str],
 }
 
 /// The issues that this machine has or may have.

@@ -22,7 +22,7 @@ pub const ISSUES: [Issue; 11] = [
             "升级 smartposd；在此之前不要在服务运行时用其他程序打开 pos.db",
             "upgrade smartposd; until then open pos.db with no other program while the service runs",
         ),
-        source: "https://www.sqlite.org/wal.html#walresetbug",
+        sources: &["https://www.sqlite.org/wal.html#walresetbug"],
     },
     Issue {
         name: "console-on-reader-port",
@@ -36,7 +36,7 @@ pub const ISSUES: [Issue; 11] = [
             "从内核命令行（cmdline.txt）删去该串口的 console=，重启",
             "take console= with this port out of the kernel's command line (cmdline.txt) and restart",
         ),
-        source: "https://www.raspberrypi.org/documentation/configuration/uart.md",
+        sources: &["https://www.raspberrypi.org/documentation/configuration/uart.md"],
     },
     Issue {
         name: "raspberry-pi-mini-uart",
@@ -50,7 +50,7 @@ pub const ISSUES: [Issue; 11] = [
             "在 config.txt 中设 enable_uart=1（固定频率），或把 PL011 换给读卡器，或改用 USB 串口",
             "set enable_uart=1 in config.txt (fixed clock), or give the PL011 to the reader, or use a USB port",
         ),
-        source: "https://www.raspberrypi.org/documentation/configuration/uart.md",
+        sources: &["https://www.raspberrypi.org/documentation/configuration/uart.md"],
     },
     Issue {
         name: "brltty-takes-adapter",
@@ -67,11 +67,15 @@ pub const ISSUES: [Issue; 11] = [
             "不使用盲文显示器时卸载：apt remove brltty",
             "remove it where no braille display is used: apt remove brltty",
         ),
-        source: "https://github.com/Joshua-Riek/ubuntu-rockchip/issues/621",
+        sources: &[
+            "https://github.com/Joshua-Riek/ubuntu-rockchip/issues/621",
+            "https://koen.vervloesem.eu/blog/how-to-stop-brltty-from-claiming-your-usb-uart-interface-on-linux",
+            "https://lynxbee.com/solved-brltty-usb-com-port-gets-immediately-disconnected",
+        ],
     },
     Issue {
         name: "modemmanager-probes-ports",
-        conditions: &[Condition::Older("modemmanager", "1.16"), Condition::AnyAdapter(&[CH340, CP2102, FTDI])],
+        conditions: &[Condition::Older("modemmanager", "1.15"), Condition::AnyAdapter(&[CH340, CP2102, FTDI])],
         certainty: Possible,
         effect: Text::new(
             "若未用严格策略，ModemManager 会向未排除的串口发送探测数据，干扰读卡器",
@@ -81,7 +85,10 @@ pub const ISSUES: [Issue; 11] = [
             "用 --filter-policy=STRICT 启动，或给该设备设 udev 标记 ID_MM_DEVICE_IGNORE，或卸载",
             "start it with --filter-policy=STRICT, or tag the device ID_MM_DEVICE_IGNORE in udev, or remove it",
         ),
-        source: "https://www.freedesktop.org/software/ModemManager/man/1.14.0/ModemManager.8.html",
+        sources: &[
+            "https://freedesktop.org/software/ModemManager/api/1.12.0/ch03s02.html",
+            "https://www.freedesktop.org/software/ModemManager/man/1.14.0/ModemManager.8.html",
+        ],
     },
     Issue {
         name: "pl2303hx-clone",
@@ -95,7 +102,7 @@ pub const ISSUES: [Issue; 11] = [
             "设 reader.baud_max = 115200，或更换转接器",
             "set reader.baud_max = 115200, or use another adapter",
         ),
-        source: "https://git.kernel.org/torvalds/c/7d26a78f62ff4fb08bc5ba740a8af4aa7ac67da4",
+        sources: &["https://git.kernel.org/torvalds/c/7d26a78f62ff4fb08bc5ba740a8af4aa7ac67da4"],
     },
     Issue {
         name: "pl2303gc-not-recognised",
@@ -106,7 +113,7 @@ pub const ISSUES: [Issue; 11] = [
             "the kernel does not know this release of the PL2303GC: there is no port, and the reader counts as absent",
         ),
         remedy: Text::new("升级内核，或更换转接器", "upgrade the kernel, or use another adapter"),
-        source: "https://lore.kernel.org/r/20211123091017.30708-1-johan@kernel.org",
+        sources: &["https://lore.kernel.org/r/20211123091017.30708-1-johan@kernel.org"],
     },
     Issue {
         name: "cp2102-drops-characters",
@@ -120,12 +127,12 @@ pub const ISSUES: [Issue; 11] = [
             "升级内核（发行版可能已含修正），或更换转接器",
             "upgrade the kernel (the distribution may have the fix already), or use another adapter",
         ),
-        source: "https://lore.kernel.org/r/20210922113100.20888-1-johan@kernel.org",
+        sources: &["https://lore.kernel.org/r/20210922113100.20888-1-johan@kernel.org"],
     },
     Issue {
         name: "ch340-inaccurate-921600",
         conditions: &[Condition::Kernel("2.6", "5.5"), Condition::ReaderAdapter(&[CH340])],
-        certainty: Certain,
+        certainty: Possible,
         effect: Text::new(
             "此内核驱动下 CH340 在 921600 波特时误差达 7.5%，无法通信",
             "with this kernel a CH340 set to 921600 baud is 7.5 % off: nothing gets through",
@@ -134,7 +141,7 @@ pub const ISSUES: [Issue; 11] = [
             "设 reader.baud_max = 460800，或升级内核",
             "set reader.baud_max = 460800, or upgrade the kernel",
         ),
-        source: "https://git.kernel.org/torvalds/c/35714565089e5e8b091c1155517b67e29118f09d",
+        sources: &["https://git.kernel.org/torvalds/c/35714565089e5e8b091c1155517b67e29118f09d"],
     },
     Issue {
         name: "ftdi-latency",
@@ -145,10 +152,13 @@ pub const ISSUES: [Issue; 11] = [
             "the FTDI chip holds short answers back, by default 16 ms; a tap takes several, so it is slower than need be",
         ),
         remedy: Text::new(
-            "把 /sys/bus/usb-serial/devices/ttyUSBn/latency_timer 设为 1（可用 udev 规则）",
-            "write 1 to /sys/bus/usb-serial/devices/ttyUSBn/latency_timer, for good by a udev rule",
+            "把 /sys/bus/usb-serial/devices/ttyUSBn/latency_timer 设为 2（可用 udev 规则）",
+            "write 2 to /sys/bus/usb-serial/devices/ttyUSBn/latency_timer, for good by a udev rule",
         ),
-        source: "https://www.ftdichip.com/Support/Knowledgebase/an232b_04adjlatency.htm",
+        sources: &[
+            "https://www.ftdichip.com/Support/Knowledgebase/an232b_04adjlatency.htm",
+            "https://www.ftdichip.com/Support/Knowledgebase/settingacustomdefaultlaten.htm",
+        ],
     },
     Issue {
         name: "pn532-before-1-6",
@@ -158,10 +168,7 @@ pub const ISSUES: [Issue; 11] = [
             "有用户报告固件 1.4 的 PN532 模块读不到卡，换 1.6 后正常",
             "a user has reported a PN532 module with firmware 1.4 that read no card where one with 1.6 did",
         ),
-        remedy: Text::new(
-            "若读卡失败多，换固件 1.6 的模块（固件不能升级）",
-            "if many cards fail, use a module with firmware 1.6 (it is in ROM)",
-        ),
-        source: "https://github.com/nfc-tools/libnfc/issues/557",
+        remedy: Text::new("若读卡失败多，换固件 1.6 的模块", "if many cards fail, use a module with firmware 1.6"),
+        sources: &["https://github.com/nfc-tools/libnfc/issues/557"],
     },
 ];

@@ -30,7 +30,8 @@ fn a_machine_of_which_nothing_is_known_has_no_issue() {
 #[test]
 fn every_issue_has_both_texts_and_a_public_source() {
     for (i, issue) in ISSUES.iter().enumerate() {
-        assert!(issue.source.starts_with("https://") && !issue.conditions.is_empty(), "{}", issue.name);
+        assert!(!issue.sources.is_empty() && !issue.conditions.is_empty(), "{}", issue.name);
+        assert!(issue.sources.iter().all(|source| source.starts_with("https://")), "{}", issue.name);
         for text in [issue.effect, issue.remedy] {
             assert!(!text.zh.is_ascii() && text.en.is_ascii() && !text.en.is_empty(), "{}", issue.name);
         }
@@ -97,4 +98,30 @@ fn packages_boards_consoles_and_firmware_are_looked_at() {
     pi.consoles.pop();
     pi.port = "ttyAMA0".to_owned();
     assert_eq!(names(&pi), Vec::<&str>::new());
+}
+
+/// The table for people; `UPDATE_CATALOGUE=1 cargo test --lib known_issues` makes it anew.
+#[test]
+fn the_table_on_paper_is_the_one_in_the_program() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diagnose/KNOWN_ISSUES.md");
+    let mut text =
+        "# Known issues\n\nPublished faults of parts and programs, matched with the inventory of a machine by \
+                    `posctl inventory`, `posctl doctor` and the fault report. Made from `known_issues/table.rs`.\n\n\
+                    | issue | effect | what to do | source |\n|---|---|---|---|\n"
+            .to_owned();
+    for issue in &ISSUES {
+        let sources: Vec<_> = issue.sources.iter().map(|source| format!("<{source}>")).collect();
+        let both = |words: Text| format!("{}<br>{}", words.en, words.zh);
+        let (effect, remedy) = (both(issue.effect), both(issue.remedy));
+        text += &format!(
+            "| {} ({}) | {effect} | {remedy} | {} |\n",
+            issue.name,
+            issue.certainty.as_str(),
+            sources.join(" ")
+        );
+    }
+    if std::env::var_os("UPDATE_CATALOGUE").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    assert!(std::fs::read_to_string(&file).unwrap_or_default() == text, "make it anew with UPDATE_CATALOGUE=1");
 }

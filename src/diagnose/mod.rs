@@ -1,9 +1,10 @@
 //! Causes, evidence and remedies as data, pure.
 //!
 //! Owns: [`catalogue`], the one place where a cause has its words; [`events`], what else stands in the journal;
-//! [`hints`], what people could do better; [`known_issues`], faults of parts and programs that others have found;
+//! [`hints`], what people could do better;
 //! [`message_catalogue`], both as the file that `journalctl -x` reads; [`next_step`], what to do now; [`short_code`],
-//! [`redact`] and [`chronicle`], what a fault report says and hides.
+//! [`redact`] and [`chronicle`], what a fault report says and hides; [`known_issues`], faults of parts and programs that others
+//! have found.
 
 pub mod catalogue;
 pub mod chronicle;

@@ -12,6 +12,7 @@ pub mod habit;
 pub mod heal;
 pub mod host;
 pub mod ids;
+pub mod inventory;
 pub mod link;
 pub mod offline;
 pub mod outcome;

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod device_path;
 pub mod evdev;
 pub mod gpio;
+pub mod inventory;
 pub mod link_watch;
 pub mod probe;
 pub mod repair;

@@ -65,6 +65,11 @@ pub struct Store {
 /// Name of the database in the state directory.
 pub const DATABASE: &str = "pos.db";
 
+/// Version of SQLite inside this program.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// Names of the sealed secrets.
 const MASTER_KEY: &str = "master-key";
 const WORKING_KEYS: &str = "working-keys";

@@ -111,6 +111,12 @@ pub enum Command {
     Drill(DrillArguments),
     /// Make a fault report: a file without card data or secrets, and a short code to read out on the phone
     Report(ReportArguments),
+    /// Show what this terminal consists of, with versions, and the published issues that fit; needs no daemon
+    Inventory {
+        /// Configuration file
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+        config: PathBuf,
+    },
     /// Capture the wires of reader, keypad and host for a while, redacted; the reader is brought up anew at its beginning
     Record {
         /// Into this file, which must not exist yet

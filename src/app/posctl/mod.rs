@@ -13,6 +13,7 @@ pub(super) mod error;
 mod guard;
 mod heal;
 mod hints;
+mod inventory;
 mod journal;
 mod maintenance;
 mod money;
@@ -138,6 +139,10 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
             report::make(&BusAddress::from_argument(&cli.bus), arguments, voice).await?;
             return Ok(Exit::Done);
         }
+        Command::Inventory { config } => {
+            inventory::show(&BusAddress::from_argument(&cli.bus), config, voice).await;
+            return Ok(Exit::Done);
+        }
         _ => {}
     }
     let address = BusAddress::from_argument(&cli.bus);
@@ -191,6 +196,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         Command::Config(_)
         | Command::Completions { .. }
         | Command::Man { .. }
+        | Command::Inventory { .. }
         | Command::Report(_)
         | Command::DecodeReport { .. } => {}
     }

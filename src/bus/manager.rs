@@ -15,7 +15,7 @@ use crate::bus::result::Row;
 use crate::bus::secret_fd::read_secret;
 use crate::bus::target_fd::take_target;
 use crate::bus::terminal::{done, unexpected};
-use crate::bus::{diagnosis, explain, faults, hints, view};
+use crate::bus::{diagnosis, explain, faults, hints, self_test, view};
 use crate::domain::heal::{Fault, Measure};
 use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
@@ -36,6 +36,7 @@ const FEATURES: &[&str] = &[
     "hints",
     "faults",
     "record",
+    "self-test",
 ];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
@@ -155,6 +156,18 @@ impl Manager {
         let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
         Options::none(options)?;
         diagnosis::run(&self.gate, connection, &visit).await
+    }
+
+    #[zbus(out_args("rows"))]
+    async fn self_test(
+        &self,
+        level: &str,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<Row>> {
+        let _visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        self_test::run(&self.gate, level, options).await
     }
 
     #[zbus(out_args("entry"))]

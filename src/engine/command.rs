@@ -9,6 +9,7 @@ use crate::domain::offline::{OfflineMode, Resolution};
 use crate::domain::outcome::{Outcome, Role, TransactionKind};
 use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
+use crate::domain::self_test::{Checked, CoreCheck};
 use crate::domain::time::WallTime;
 use crate::engine::snapshot::TransactionView;
 
@@ -236,6 +237,8 @@ pub enum Command {
         /// At most so many, newest first, 1 ..= 1000.
         limit: u16,
     },
+    /// One check of a self-test.
+    SelfTest(CoreCheck),
     /// Ends safe mode: the daemon starts anew.
     LeaveSafeMode,
     /// A bus client is gone.
@@ -325,6 +328,8 @@ pub enum Reply {
     Journal(Vec<JournalRow>),
     /// Faults and what was done about them, newest first.
     Faults(Vec<Fault>),
+    /// What came of one check of a self-test.
+    SelfTested(Checked),
     /// The journal was checked.
     JournalChecked(JournalCheck),
     /// Faults that needed a person, oldest first.

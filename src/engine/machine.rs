@@ -351,6 +351,7 @@ impl Engine {
             | Command::Backup { .. }
             | Command::HealLog { .. }
             | Command::LeaveSafeMode
+            | Command::SelfTest(_)
             | Command::LoadKeyComponent { .. }
             | Command::LoadKeyComponentAtKeypad { .. }
             | Command::AbandonKeyLoad => {

@@ -511,6 +511,7 @@ fn name(command: &Command) -> &'static str {
         Command::Backup { .. } => "backup",
         Command::HealLog { .. } => "heal-log",
         Command::LeaveSafeMode => "leave-safe-mode",
+        Command::SelfTest(_) => "self-test",
         Command::ClientGone { .. } => "client-gone",
     }
 }

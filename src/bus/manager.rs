@@ -166,8 +166,8 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<Row>> {
-        let _visit = self.gate.admit(connection, &header, Right::Maintain).await?;
-        self_test::run(&self.gate, level, options).await
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        self_test::run(&self.gate, &visit, level, options).await
     }
 
     #[zbus(out_args("entry"))]

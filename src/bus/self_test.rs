@@ -7,7 +7,7 @@ use zbus::Variant;
 
 use crate::bus::Trial;
 use crate::bus::error::{Error, Result};
-use crate::bus::gate::Gate;
+use crate::bus::gate::{Gate, Visit};
 use crate::bus::options::{Given, Options};
 use crate::bus::result::{Row, put_text};
 use crate::domain::self_test::{Checked, Guided, Level};
@@ -16,8 +16,11 @@ use crate::engine::command::RefusalKind;
 /// Longer than any level takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How often it is looked whether the caller is still there.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// One row per check.
-pub(super) async fn run(gate: &Gate, level: &str, options: Given) -> Result<Vec<Row>> {
+pub(super) async fn run(gate: &Gate, visit: &Visit, level: &str, options: Given) -> Result<Vec<Row>> {
     let level = Level::from_word(level).ok_or_else(|| Error::invalid(list("a level", Level::ALL, Level::as_str)))?;
     let mut options = Options::new(options);
     let test = match level {
@@ -36,12 +39,22 @@ pub(super) async fn run(gate: &Gate, level: &str, options: Given) -> Result<Vec<
         let text = "a payment is under way, and a self-test would disturb it; try again when it is over";
         return Err(Error::new(RefusalKind::Busy, text));
     }
-    let (reply, rows) = oneshot::channel();
+    let (reply, mut rows) = oneshot::channel();
     gate.try_out(Trial { level, guided, reply })?;
-    match tokio::time::timeout(PATIENCE, rows).await {
-        Ok(Ok(rows)) => Ok(rows.iter().map(row).collect()),
-        Ok(Err(_)) => Err(Error::internal("the daemon is stopping; try again when it is back")),
-        Err(_) => Err(Error::internal("the self-test did not end in time; see the journal")),
+    let end = tokio::time::sleep(PATIENCE);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            rows = &mut rows => {
+                let rows = rows.map_err(|_| Error::internal("the daemon is stopping; try again when it is back"))?;
+                return Ok(rows.iter().map(row).collect());
+            }
+            () = &mut end => return Err(Error::internal("the self-test did not end in time; see the journal")),
+            // Nobody is held up by a test whose caller has gone.
+            () = tokio::time::sleep(LOOK) => if gate.callers.uid_of(&visit.caller.connection).is_none() {
+                return Err(Error::internal("the caller has gone"));
+            },
+        }
     }
 }
 

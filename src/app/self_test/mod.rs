@@ -65,15 +65,23 @@ impl Tester {
 
     /// Runs until nobody can ask any more.
     pub(super) async fn run(self, mut trials: mpsc::Receiver<Trial>) {
-        while let Some(Trial { level, guided, reply }) = trials.recv().await {
-            let rows = match level {
-                Level::Internal => self.internal().await,
-                Level::External => self.external().await,
-                Level::Interactive => self.interactive(&guided).await,
+        while let Some(Trial { level, guided, mut reply }) = trials.recv().await {
+            let rows = tokio::select! {
+                rows = self.make(level, &guided) => rows,
+                // Dropped with it is the core's way back, by which the core sees that it may stop.
+                () = reply.closed() => continue,
             };
             write_down(level, &rows);
             // The caller may have gone; then nobody waits.
             let _ = reply.send(rows);
+        }
+    }
+
+    async fn make(&self, level: Level, guided: &[Guided]) -> Vec<Checked> {
+        match level {
+            Level::Internal => self.internal().await,
+            Level::External => self.external().await,
+            Level::Interactive => self.interactive(guided).await,
         }
     }
 

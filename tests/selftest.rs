@@ -33,8 +33,11 @@ fn begin(rig: &Rig, part: &str, device: &str) -> Child {
 }
 
 fn held(rig: &Rig, device: &str) {
-    let state = || json_of(rig, &["status"], "").1[0][device]["state"] == "inhibited";
-    eventually(&format!("the {device} to be held by the test"), || state().then_some(()));
+    // A reader that looks for a card is active.
+    let is_held = |state: &Value| state == "inhibited" || (device == "reader" && state == "active");
+    eventually(&format!("the {device} to be held by the test"), || {
+        is_held(&json_of(rig, &["status"], "").1[0][device]["state"]).then_some(())
+    });
 }
 
 fn end(child: Child) -> (i32, Vec<Value>) {

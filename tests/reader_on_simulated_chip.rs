@@ -104,6 +104,8 @@ impl Bench {
             }
             Output::PresentAgain(failure) => self.said.push(format!("again {failure}")),
             Output::RemoveCard => self.said.push("remove".to_owned()),
+            Output::CardSelected(scheme) => self.said.push(format!("selected {scheme}")),
+            Output::LineProved(right) => self.said.push(format!("line proved: {right}")),
             Output::TapFailed(failure) => self.said.push(format!("failed {failure}")),
         }
     }

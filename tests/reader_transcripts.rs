@@ -232,7 +232,12 @@ fn bring_up(cut: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> (Vec<Vec<u8>>, Vec<String>) 
             Output::SetBaud(_) | Output::Reopen | Output::PulseReset | Output::PowerCycle => {
                 said.push("trouble".into())
             }
-            Output::CardRead(_) | Output::PresentAgain(_) | Output::RemoveCard | Output::TapFailed(_) => {
+            Output::CardRead(_)
+            | Output::PresentAgain(_)
+            | Output::RemoveCard
+            | Output::CardSelected(_)
+            | Output::LineProved(_)
+            | Output::TapFailed(_) => {
                 said.push("too early".into());
             }
         }
@@ -294,7 +299,7 @@ fn tap_recorded(local_time: Civil) -> (Result<(), TapFailure>, usize) {
                 known += usize::from(answer.is_some());
                 step = tap.answered(answer.map_or(&[0x6A, 0x82], Vec::as_slice));
             }
-            Step::Read(_) => return (Ok(()), known),
+            Step::Read(_) | Step::Selected(_) => return (Ok(()), known),
             Step::Failed(failure) => return (Err(failure), known),
         }
     }

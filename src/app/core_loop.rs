@@ -10,6 +10,7 @@ mod news;
 mod orders;
 mod record;
 mod repair;
+mod self_test;
 mod storage;
 mod upkeep;
 
@@ -97,6 +98,8 @@ pub struct Core {
     synchronised: fn() -> bool,
     /// The check of the journal under way.
     check: Option<books::Check>,
+    /// The test under way that somebody at the terminal takes part in, or a device.
+    trial: Option<self_test::Trial>,
     /// What the watchdog looks at.
     progress: Progress,
     /// The thread that seals a backup.
@@ -208,6 +211,7 @@ impl Core {
             clock: parts.clock,
             synchronised: parts.synchronised,
             check: None,
+            trial: None,
             progress: Progress::default(),
             sealing: None,
             replies: BTreeMap::new(),
@@ -279,6 +283,7 @@ impl Core {
             self.key_load.deadline(),
             self.mending.deadline(),
             self.upkeep.deadline(),
+            self.trial.as_ref().map(self_test::Trial::deadline),
             self.faults.chronicle.deadline(),
             self.recorder.as_ref().map(Recorder::deadline),
         ];
@@ -298,6 +303,7 @@ impl Core {
         }
         self.retry_storage(now);
         self.keep_up(now);
+        self.expire_trial(now);
         self.faults.expire(now);
         self.expire_recording(now.mono);
     }

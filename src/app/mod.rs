@@ -12,6 +12,7 @@ pub mod posctl;
 pub mod record;
 pub mod restore;
 pub mod safe_mode;
+mod self_test;
 pub mod service;
 pub mod starts;
 mod supervisor;

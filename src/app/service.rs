@@ -12,11 +12,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::app::config::Config;
 use crate::app::core_loop::{Core, CoreError, Inlets};
 use crate::app::safe_mode;
+use crate::app::self_test::Tester;
 use crate::app::starts::{self, Starts};
 use crate::app::supervisor::{Order, Supervisor};
 use crate::app::training;
 use crate::app::watchdog::{self, Progress};
-use crate::app::wiring::{Assembled, Drivers, assemble};
+use crate::app::wiring::{Assembled, Drivers, assemble, tested};
 use crate::bus::authority::Authority;
 use crate::bus::{self, BusAddress};
 use crate::diagnose::events::JournalEvent;
@@ -211,10 +212,15 @@ async fn work(options: Options, assembled: Assembled, safe_mode: bool) -> Result
     let mut core_ended = spawn_core(core, inlets, progress.clone())?;
     let (examinations, calls) = mpsc::channel(1);
     let doctor = tokio::spawn(doctor.run(calls));
+    let (trials, wanted_trials) = mpsc::channel(1);
+    let tester =
+        Tester::new(tested(&config), outlets.requests.clone(), examinations.clone(), outlets.snapshots.clone());
+    let tester = tokio::spawn(tester.run(wanted_trials));
 
     let mut snapshots = outlets.snapshots.clone();
     let bus_core = bus::Core::new(outlets.requests, outlets.snapshots, examinations)
         .training(config.training())
+        .with_trials(trials)
         .with_support(config.support.clone());
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     let machine = served.machine();
@@ -295,6 +301,7 @@ async fn work(options: Options, assembled: Assembled, safe_mode: bool) -> Result
         let _ = tokio::time::timeout(LAST_WORDS, core_ended).await;
     }
     doctor.abort();
+    tester.abort();
     // What the drivers hold is closed.
     drop((supervisor, idle));
     end

@@ -10,6 +10,7 @@ use crate::app::core_loop::{Core, Inlets, Parts, UpkeepSettings, Wires};
 use crate::app::doctor::{Doctor, Place};
 use crate::app::faults::Faults;
 use crate::app::machine;
+use crate::app::self_test::Tested;
 use crate::app::service::ServiceError;
 use crate::app::supervisor::{KeyOutlet, KeypadDevice, Links, Network, Order, SerialLine};
 use crate::app::training;
@@ -149,6 +150,15 @@ pub(super) fn doctor(
         state_dir: config.state_dir.clone(),
     };
     Doctor::new(place, requests, snapshots)
+}
+
+/// What a self-test looks at besides the core.
+pub(super) fn tested(config: &Config) -> Tested {
+    Tested {
+        state_dir: config.state_dir.clone(),
+        reset_line: config.reader.reset_line.clone(),
+        usb_power: config.reader.usb_power,
+    }
 }
 
 /// Keys must never wait in the driver. When the core has no room, the entry under way is told that keys were lost.

@@ -219,6 +219,12 @@ impl Client {
         self.call(ROOT, MANAGER_INTERFACE, "RunDiagnosis", &(Options::new(),)).await.and_then(rows)
     }
 
+    /// `Manager.SelfTest`; `test` for the level interactive only.
+    pub async fn self_test(&self, level: &str, test: Option<&str>) -> Answer<Vec<Row>> {
+        let options: Options = test.map(|test| ("test", Variant::from(test.to_owned()))).into_iter().collect();
+        self.call(ROOT, MANAGER_INTERFACE, "SelfTest", &(level, options)).await.and_then(rows)
+    }
+
     /// `Manager.HealLog`.
     pub async fn heal_log(&self, limit: u32) -> Answer<Vec<Row>> {
         let options = Options::from([("limit", Variant::from(limit))]);

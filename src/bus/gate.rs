@@ -14,7 +14,7 @@ use crate::bus::authority::{Authority, Right};
 use crate::bus::callers::{Admission, Callers};
 use crate::bus::error::{Error, Result};
 use crate::bus::lease::Leases;
-use crate::bus::{Core, Examination, Request};
+use crate::bus::{Core, Examination, Request, Trial};
 use crate::domain::ids::{IdempotencyKey, TransactionId};
 use crate::domain::support::Contacts;
 use crate::engine::command::{Caller, Command, RefusalKind, Reply};
@@ -124,6 +124,22 @@ impl Gate {
             }
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::internal("the daemon is stopping")),
         }
+    }
+
+    /// Hands a self-test to whoever makes them, one at a time.
+    pub(super) fn try_out(&self, trial: Trial) -> Result<()> {
+        let Some(trials) = &self.core.trials else {
+            return Err(Error::new(
+                RefusalKind::WrongState,
+                "there is no store, so there is nothing to test; see RunDiagnosis",
+            ));
+        };
+        trials.try_send(trial).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => {
+                Error::new(RefusalKind::Busy, "a self-test is under way already; wait for that")
+            }
+            mpsc::error::TrySendError::Closed(_) => Error::internal("the daemon is stopping"),
+        })
     }
 
     /// Tells the core something that must not get lost, however busy it is. Nobody waits for the answer.

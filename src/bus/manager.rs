@@ -15,7 +15,7 @@ use crate::bus::result::Row;
 use crate::bus::secret_fd::read_secret;
 use crate::bus::target_fd::take_target;
 use crate::bus::terminal::{done, unexpected};
-use crate::bus::{diagnosis, explain, faults, hints, upkeep, view};
+use crate::bus::{diagnosis, explain, faults, hints, self_test, upkeep, view};
 use crate::domain::heal::{Fault, Measure};
 use crate::domain::upkeep::UpkeepQuestion;
 use crate::engine::command::{Command, Reply};
@@ -38,6 +38,7 @@ const FEATURES: &[&str] = &[
     "maintenance",
     "faults",
     "record",
+    "self-test",
 ];
 /// Rows of the journal in one answer.
 const MAX_ROWS: u16 = 1000;
@@ -162,6 +163,18 @@ impl Manager {
         let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
         Options::none(options)?;
         diagnosis::run(&self.gate, connection, &visit).await
+    }
+
+    #[zbus(out_args("rows"))]
+    async fn self_test(
+        &self,
+        level: &str,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<Row>> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        self_test::run(&self.gate, &visit, level, options).await
     }
 
     #[zbus(out_args("entry"))]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::diagnosis::{Finding, Verdict};
+use crate::domain::self_test::{Checked, Guided, Level};
 use crate::domain::support::Contacts;
 use crate::engine::command::{Command, Refusal, Reply};
 use crate::engine::signal::Signal;
@@ -36,6 +37,7 @@ mod publish;
 mod queue;
 mod result;
 mod secret_fd;
+mod self_test;
 mod serve;
 mod target_fd;
 mod terminal;
@@ -64,12 +66,23 @@ pub struct Examination {
     pub reply: oneshot::Sender<Verdict>,
 }
 
+/// A self-test that a caller wants.
+pub struct Trial {
+    /// How deep.
+    pub level: Level,
+    /// Which of the tests with a person.
+    pub guided: Vec<Guided>,
+    /// What came of it. A closed one means that nobody waits any more.
+    pub reply: oneshot::Sender<Vec<Checked>>,
+}
+
 /// The core, as the bus sees it.
 #[derive(Clone)]
 pub struct Core {
     requests: mpsc::Sender<Request>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     doctor: mpsc::Sender<Examination>,
+    trials: Option<mpsc::Sender<Trial>>,
     training: bool,
     support: Arc<Contacts>,
 }
@@ -82,13 +95,19 @@ impl Core {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         doctor: mpsc::Sender<Examination>,
     ) -> Self {
-        Self { requests, snapshots, doctor, training: false, support: Arc::default() }
+        Self { requests, snapshots, doctor, trials: None, training: false, support: Arc::default() }
     }
 
     /// Whether nothing of this is real: said to everybody, and no payment is made for who does not know it.
     #[must_use]
     pub fn training(self, training: bool) -> Self {
         Self { training, ..self }
+    }
+
+    /// With somebody who makes self-tests, one at a time.
+    #[must_use]
+    pub fn with_trials(self, trials: mpsc::Sender<Trial>) -> Self {
+        Self { trials: Some(trials), ..self }
     }
 
     /// With these support contacts.

@@ -245,6 +245,7 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::Echo { .. } => "an echo",
         Reply::Journal(_) => "rows of the journal",
         Reply::Faults(_) => "the ledger of self-healing",
+        Reply::SelfTested(_) => "a check of a self-test",
         Reply::JournalChecked(_) => "a check of the journal",
         Reply::Draining { .. } => "a queue",
         Reply::Upkeep(_) => "maintenance",

@@ -60,6 +60,10 @@ events! {
     Diagnosed "diagnosed" 0x9f550ef9497b3ea640eb1bf8e1fe346e OWN
         title   "诊断结束" "A diagnosis has ended"
         meaning "POS_CAUSE 是第一个断点，POS_EVIDENCE 是依据；没有原因即一切正常。全部步骤看 posctl doctor。" "POS_CAUSE is the first broken link, POS_EVIDENCE what was seen; no cause means that all is well. posctl doctor shows each step.";
+    /// A self-test has ended.
+    SelfTested "self-tested" 0x5f1c7be02d9a4c6b8e34a1d07c92f6e8 OWN
+        title   "自检结束" "A self-test has ended"
+        meaning "POS_EVIDENCE 是没有通过的部件；为空即全部通过。再做一次：posctl selftest。" "POS_EVIDENCE names the parts that did not pass; empty: all did. Again: posctl selftest.";
     /// The daemon was told to stop.
     DaemonStopped "daemon-stopped" 0xa7e741848d2b47ba9318aab9b168bda9 OWN
         title   "smartposd 正常停止" "smartposd was stopped"

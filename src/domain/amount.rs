@@ -11,6 +11,9 @@ pub const MAX_MINOR: u64 = 999_999_999_999;
 pub struct Amount(u64);
 
 impl Amount {
+    /// The smallest there is.
+    pub const MIN: Self = Self(1);
+
     /// Takes 1 ..= 999 999 999 999 minor units; `None` outside, since no payment may be zero or exceed field 4.
     pub const fn new(minor: u64) -> Option<Self> {
         if minor == 0 || minor > MAX_MINOR { None } else { Some(Self(minor)) }

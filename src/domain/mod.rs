@@ -20,6 +20,7 @@ pub mod pan;
 pub mod prompt;
 pub mod response;
 pub mod secret;
+pub mod self_test;
 pub mod support;
 pub mod time;
 pub mod training;

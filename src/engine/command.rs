@@ -9,6 +9,7 @@ use crate::domain::offline::{OfflineMode, Resolution};
 use crate::domain::outcome::{Outcome, Role, TransactionKind};
 use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
+use crate::domain::self_test::{Checked, CoreCheck};
 use crate::domain::time::WallTime;
 use crate::domain::upkeep::{UpkeepAnswer, UpkeepQuestion};
 use crate::engine::snapshot::TransactionView;
@@ -237,6 +238,8 @@ pub enum Command {
         /// At most so many, newest first, 1 ..= 1000.
         limit: u16,
     },
+    /// One check of a self-test.
+    SelfTest(CoreCheck),
     /// Ends safe mode: the daemon starts anew.
     LeaveSafeMode,
     /// About maintenance.
@@ -330,6 +333,8 @@ pub enum Reply {
     Faults(Vec<Fault>),
     /// About maintenance.
     Upkeep(UpkeepAnswer),
+    /// What came of one check of a self-test.
+    SelfTested(Checked),
     /// The journal was checked.
     JournalChecked(JournalCheck),
     /// Faults that needed a person, oldest first.

@@ -125,6 +125,11 @@ impl Engine {
         self.operators.uses_keypad() || self.keys.asking_component.is_some() || self.keypad.inhibited_by.is_some()
     }
 
+    /// Whether a test may take the reader now.
+    pub fn reader_is_free(&self) -> bool {
+        self.sale.is_none() && self.reader.inhibited_by.is_none() && self.reader.state == DeviceState::Ready
+    }
+
     /// Whether the key ceremony may use the keypad now.
     pub fn keypad_is_free(&self) -> bool {
         self.sale.is_none() && !self.keypad_taken() && self.keypad.state == DeviceState::Ready

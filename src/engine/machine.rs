@@ -355,6 +355,7 @@ impl Engine {
             | Command::HealLog { .. }
             | Command::LeaveSafeMode
             | Command::Upkeep(_)
+            | Command::SelfTest(_)
             | Command::LoadKeyComponent { .. }
             | Command::LoadKeyComponentAtKeypad { .. }
             | Command::AbandonKeyLoad => {

@@ -23,6 +23,20 @@ pub enum Key {
 }
 
 impl Key {
+    /// The configuration word of this key.
+    pub const fn name(self) -> &'static str {
+        const HEX: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
+        match self {
+            // Both have four bits; others are made nowhere.
+            Self::Digit(value) | Self::Letter(value) => HEX[(value & 0xF) as usize],
+            Self::Dot => "dot",
+            Self::Ok => "ok",
+            Self::Cancel => "cancel",
+            Self::Backspace => "backspace",
+            Self::Clear => "clear",
+        }
+    }
+
     /// The key of a configuration word: `0` ..= `9`, `a` ..= `f`, `dot`, `ok`, `cancel`, `backspace`, `clear`.
     pub fn from_word(word: &str) -> Option<Self> {
         match word {

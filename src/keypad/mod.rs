@@ -15,6 +15,7 @@ pub mod digits;
 pub mod entry;
 mod event;
 mod form;
+pub mod key_test;
 pub mod keymap;
 mod machine;
 pub mod number;

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::card::{CardRead, TapFailure, TapRequest};
+use crate::domain::card::{CardRead, Scheme, TapFailure, TapRequest};
 use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
 use crate::domain::secret::SecretBytes;
@@ -23,6 +23,7 @@ use crate::reader::machine::tapping::Tapping;
 use crate::reader::pn532::command::{Answer, Command, Firmware};
 use crate::reader::pn532::link::{self, Link, LinkSettings};
 use crate::reader::pn532::statistics::Statistics;
+use crate::reader::tap::Goal;
 use crate::reader::tap::settings::TerminalSettings;
 
 /// How the reader is run.
@@ -72,6 +73,15 @@ pub enum Event {
         /// Until when. It holds for a card that is being read, too: what comes later nobody waits for.
         deadline: Instant,
     },
+    /// A card is wanted for a test: it is read as far as the choice of its application, and let go.
+    TryCard {
+        /// What a card could ask before that; no payment.
+        request: TapRequest,
+        /// Until when.
+        deadline: Instant,
+    },
+    /// The line to the chip is to be proved now, unless something is under way.
+    ProveLine,
     /// No card is wanted any more. Nothing is reported for the tap.
     StopTap,
     /// A person asked for a reset.
@@ -104,6 +114,10 @@ pub enum Output {
     },
     /// A card is read; the tap is over and the card may go.
     CardRead(Box<CardRead>),
+    /// A card that was tried has this application; the tap is over.
+    CardSelected(Scheme),
+    /// The chip sent back what it was sent (`true`), or something else.
+    LineProved(bool),
     /// This card could not be used, and the reader goes on looking. Only failures that `may_retry`.
     PresentAgain(TapFailure),
     /// The card that could not be used is still there; it has to go before another one is looked at.
@@ -182,7 +196,9 @@ impl Reader {
             Event::Opened => self.link.handle(now, link::Event::Opened),
             Event::Closed => self.link.handle(now, link::Event::Closed),
             Event::Received(bytes) => self.link.handle(now, link::Event::Received(bytes)),
-            Event::StartTap { request, deadline } => self.start_tap(now, request, deadline),
+            Event::StartTap { request, deadline } => self.start_tap(now, request, deadline, Goal::Payment),
+            Event::TryCard { request, deadline } => self.start_tap(now, request, deadline, Goal::Selection),
+            Event::ProveLine => self.prove_line(now),
             Event::StopTap => self.stop_tap(now),
             Event::ResetAsked => self.link.handle(now, link::Event::ResetAsked),
             Event::PowerCycleAsked => self.link.handle(now, link::Event::PowerCycleAsked),
@@ -218,6 +234,13 @@ impl Reader {
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    fn prove_line(&mut self, now: Instant) {
+        if let (Chip::Up, Job::Idle { .. }) = (self.chip, &self.job) {
+            self.job = Job::Checking;
+            self.command(now, Command::DiagnoseLine(link::PROOF.to_vec()));
+        }
     }
 
     fn command(&mut self, now: Instant, command: Command) {
@@ -276,6 +299,10 @@ impl Reader {
             (Job::Tapping(_), answer) => self.tap_answered(now, answer),
             (Job::Checking, Answer::Firmware(firmware)) => {
                 self.identify(firmware);
+                self.rest(now);
+            }
+            (Job::Checking, Answer::Echo(back)) => {
+                self.outputs.push_back(Output::LineProved(back == link::PROOF));
                 self.rest(now);
             }
             (Job::Releasing, _) => self.darken(now),

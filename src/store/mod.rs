@@ -26,6 +26,8 @@ pub mod vault;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
@@ -71,6 +73,8 @@ pub fn sqlite_version() -> &'static str {
 }
 
 /// Names of the sealed secrets.
+/// Steps of SQLite's machine between two looks at the clock; about a millisecond.
+const STEPS: i32 = 10_000;
 const MASTER_KEY: &str = "master-key";
 const WORKING_KEYS: &str = "working-keys";
 
@@ -183,6 +187,21 @@ impl Store {
             fine if fine == "ok" => Ok(()),
             what => Err(StoreError::Unsound { path: self.path.clone(), what }),
         }
+    }
+
+    /// The same for as long as `go_on` says so; `false`: it was stopped before the end.
+    pub fn integrity_while(&mut self, mut go_on: impl FnMut() -> bool + Send + 'static) -> Result<bool, StoreError> {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stopped);
+        let handler = move || {
+            let stop = !go_on();
+            seen.fetch_or(stop, Relaxed);
+            stop
+        };
+        self.db.progress_handler(STEPS, Some(handler))?;
+        let whole = self.integrity();
+        self.db.progress_handler(0, None::<fn() -> bool>)?;
+        if stopped.load(Relaxed) { Ok(false) } else { whole.map(|()| true) }
     }
 
     /// Everything the engine needs to take up where it left off.

@@ -512,6 +512,7 @@ fn name(command: &Command) -> &'static str {
         Command::HealLog { .. } => "heal-log",
         Command::LeaveSafeMode => "leave-safe-mode",
         Command::Upkeep(_) => "upkeep",
+        Command::SelfTest(_) => "self-test",
         Command::ClientGone { .. } => "client-gone",
     }
 }

@@ -58,7 +58,10 @@ impl Core {
                 self.missing[1] = why.to_string();
                 KeypadEvent::Closed
             }
-            KeypadDeviceEvent::Key { code, value, stamp } => KeypadEvent::Key { code, value, stamp },
+            KeypadDeviceEvent::Key { code, value, stamp } => {
+                self.key_tried(now, code, value, stamp);
+                KeypadEvent::Key { code, value, stamp }
+            }
             KeypadDeviceEvent::SynDropped { keys_down } => KeypadEvent::SynDropped { keys_down },
         };
         self.keypad.handle(now, event);
@@ -132,6 +135,7 @@ impl Core {
 
     /// What the reader machine wants or says.
     pub(super) fn reader_output(&mut self, now: Now, output: ReaderOutput) {
+        let Some(output) = self.reader_tried(now, output) else { return };
         match output {
             ReaderOutput::Write(bytes) => self.hand_to_reader(SerialCommand::Write(bytes)),
             ReaderOutput::SetBaud(rate) => self.hand_to_reader(SerialCommand::SetBaud(rate)),
@@ -175,6 +179,8 @@ impl Core {
                 self.upkeep.tapped(None);
                 self.tell_engine(now, Event::CardRead(card));
             }
+            // Only a test wants these; one that is over no longer does.
+            ReaderOutput::CardSelected(_) | ReaderOutput::LineProved(_) => {}
             ReaderOutput::TapFailed(failure) => {
                 self.upkeep.tapped(Some(failure));
                 card_not_read(failure, "card not read");
@@ -199,6 +205,10 @@ impl Core {
 
     /// What the keypad machine wants or says.
     pub(super) fn keypad_output(&mut self, now: Now, output: KeypadOutput) {
+        if self.keypad_is_tried() && matches!(output, KeypadOutput::CancelPressed) {
+            // Part of the test, not of anybody's wish to leave.
+            return;
+        }
         let typing_key = self.key_load.at_keypad.is_some();
         let event = match output {
             KeypadOutput::StateChanged(state, cause) => {

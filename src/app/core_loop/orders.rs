@@ -50,6 +50,7 @@ impl Core {
             Command::LastFaults => Ok(Ok(Reply::LastFaults(self.faults.chronicle.notes()))),
             Command::Timeline => Ok(Ok(Reply::Timeline(self.faults.chronicle.moments()))),
             Command::DenyCard { pan, note } => Ok(self.deny_card(now, &pan, &note)),
+            Command::SelfTest(check) => return self.begin_check(now, check, reply),
             Command::VerifyJournal => return self.check_journal(reply),
             Command::Backup { passphrase, to } => return self.back_up(passphrase, to, reply),
             Command::LoadKeyComponent { index, custodian, component } => {

@@ -4,13 +4,14 @@ mod queue;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::app::config::DEFAULT_PATH;
 use crate::diagnose::drill::DrillName;
 use crate::domain::offline::OfflineMode;
 use crate::domain::outcome::{Outcome, Role};
+use crate::domain::self_test::Level;
 use crate::domain::upkeep::Item;
 
 pub use queue::{JournalCommand, Note, Occasion, QueueCommand, QueueListArguments};
@@ -89,6 +90,14 @@ pub enum Command {
                       15 software or parameters, 16 the operator, 1 the diagnosis could not run."
     )]
     Doctor,
+    /// Test this terminal: internal, external (devices and host), or interactive (keys, screen, a card)
+    #[command(
+        name = "selftest",
+        after_help = "Refused while a payment is under way. No money moves and no card number is read.\nExit codes: 0 nothing \
+                      failed, 4 something did not come to an end, 10 to 16 something failed (as posctl doctor), 1 it could \
+                      not run."
+    )]
+    SelfTest(SelfTestArguments),
     /// What mended itself, and how
     #[command(subcommand)]
     Heal(HealCommand),
@@ -148,6 +157,28 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+}
+
+/// `posctl selftest …`
+#[derive(Clone, Copy, Debug, Args)]
+pub struct SelfTestArguments {
+    /// How deep: internal, external, interactive
+    #[arg(value_name = "LEVEL", value_parser = level, default_value = "internal")]
+    pub level: Level,
+    /// Only this part of the interactive test
+    #[arg(long, value_enum)]
+    pub test: Option<SelfTestPart>,
+}
+
+/// What a person helps with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SelfTestPart {
+    /// Every key once.
+    Keys,
+    /// Prompts on this screen.
+    Display,
+    /// A card.
+    Card,
 }
 
 /// `posctl heal …`
@@ -404,6 +435,10 @@ fn role(text: &str) -> Result<Role, String> {
 
 fn outcome(text: &str) -> Result<Outcome, String> {
     Outcome::from_word(text).ok_or_else(|| list("an outcome", Outcome::ALL.iter().map(|o| o.as_str())))
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    Level::from_word(text).ok_or_else(|| list("a level", Level::ALL.iter().map(|l| l.as_str())))
 }
 
 fn mode(text: &str) -> Result<OfflineMode, String> {

@@ -25,6 +25,7 @@ mod refusal;
 mod report;
 mod sale;
 pub(super) mod secret;
+mod selftest;
 mod status;
 mod support;
 pub(super) mod text;
@@ -147,7 +148,9 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
     }
     let address = BusAddress::from_argument(&cli.bus);
     let client = match cli.command {
-        Command::Journal(_) | Command::Backup { .. } => Client::connect_patiently(&address).await?,
+        Command::Journal(_) | Command::Backup { .. } | Command::SelfTest(_) => {
+            Client::connect_patiently(&address).await?
+        }
         _ => Client::connect(&address).await?,
     };
     training::banner(&client, voice).await;
@@ -185,6 +188,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
             });
         }
         Command::Doctor => return doctor::run(&client, voice).await,
+        Command::SelfTest(arguments) => return selftest::run(&client, arguments, voice).await,
         Command::Heal(command) => heal::obey(&client, *command, voice).await?,
         Command::Maintenance { command } => maintenance::obey(&client, command.as_ref(), voice).await?,
         Command::Hints => hints::show(&client, voice).await?,

@@ -135,6 +135,15 @@ pub fn component(word: &str, language: Language) -> &str {
         "power" => ("供电", "power"),
         "service" => ("服务", "service"),
         "operator" => ("操作员", "operator"),
+        "journal" => ("账目日志", "journal"),
+        "crypto" => ("加密算法", "ciphers"),
+        "space" => ("磁盘空间", "space"),
+        "reader-line" => ("读卡器线路", "reader's line"),
+        "reset-line" => ("读卡器复位线", "reset line"),
+        "power-switch" => ("读卡器电源开关", "power switch"),
+        "key-press" => ("按键", "keys pressed"),
+        "display" => ("屏幕", "display"),
+        "card" => ("试读卡", "card"),
         _ => (word, word),
     };
     pick(language, zh, en)

@@ -291,6 +291,11 @@ impl Host {
         self.keys.restore(wrapped, &self.profile)
     }
 
+    /// Whether keys that an earlier run received still come out of their wrapping with the right check values.
+    pub fn check_wrapped(&self, wrapped: &[u8]) -> Result<(), KeyFault> {
+        self.keys.unwrap(wrapped, &self.profile).map(drop)
+    }
+
     /// Stops using the working keys.
     pub fn discard(&mut self) {
         self.keys.discard();

@@ -13,7 +13,7 @@ use crate::domain::secret::SecretBytes;
 use crate::domain::time::Instant;
 use crate::reader::machine::{Chip, Job, Output, Reader};
 use crate::reader::pn532::command::{Answer, Command, Modulation, Status, Target};
-use crate::reader::tap::{Step, Tap};
+use crate::reader::tap::{Goal, Step, Tap};
 
 /// No answer to a payment command is longer.
 const MAX_ANSWER: usize = 4_096;
@@ -21,6 +21,7 @@ const MAX_ANSWER: usize = 4_096;
 /// A card that is wanted.
 pub(super) struct Tapping {
     request: TapRequest,
+    goal: Goal,
     deadline: Instant,
     phase: Phase,
     /// A card that could not be used has to leave the field before another is taken.
@@ -78,12 +79,13 @@ impl Tapping {
 }
 
 impl Reader {
-    pub(super) fn start_tap(&mut self, now: Instant, request: TapRequest, deadline: Instant) {
+    pub(super) fn start_tap(&mut self, now: Instant, request: TapRequest, deadline: Instant, goal: Goal) {
         if self.chip == Chip::Failed {
             return self.outputs.push_back(Output::TapFailed(TapFailure::ReaderFailed));
         }
         self.job = Job::Tapping(Box::new(Tapping {
             request,
+            goal,
             deadline,
             phase: Phase::AwaitingReader(now.after(self.settings.grace)),
             removal: Removal::NotNeeded,
@@ -214,7 +216,8 @@ impl Reader {
             [card] => {
                 tapping.two_named = false;
                 let target = card.number;
-                let mut tap = Box::new(Tap::new(Arc::clone(&self.settings.terminal), tapping.request.clone()));
+                let tap = Tap::new(Arc::clone(&self.settings.terminal), tapping.request.clone());
+                let mut tap = Box::new(tap.until(tapping.goal));
                 let step = tap.start();
                 let gathered = Zeroizing::new(Vec::new());
                 let resends = self.link.statistics().resends;
@@ -248,6 +251,10 @@ impl Reader {
             Step::Read(read) => {
                 // Said before the card is let go: the payment goes on while the chip tidies up.
                 self.outputs.push_back(Output::CardRead(read));
+                self.release(now);
+            }
+            Step::Selected(scheme) => {
+                self.outputs.push_back(Output::CardSelected(scheme));
                 self.release(now);
             }
             Step::Failed(failure) => self.card_failed(now, failure),

@@ -33,6 +33,8 @@ fn word(output: &Output) -> Option<String> {
         }
         Output::Identified { model, firmware } => format!("{model} {firmware}"),
         Output::CardRead(read) => format!("read {}", read.scheme),
+        Output::CardSelected(scheme) => format!("selected {scheme}"),
+        Output::LineProved(right) => format!("line proved: {right}"),
         Output::PresentAgain(failure) => format!("again: {failure}"),
         Output::RemoveCard => "remove".into(),
         Output::TapFailed(failure) => format!("failed: {failure}"),
@@ -113,6 +115,8 @@ impl Rig {
                 | Output::Identified { .. }
                 | Output::PresentAgain(_)
                 | Output::RemoveCard
+                | Output::CardSelected(_)
+                | Output::LineProved(_)
                 | Output::TapFailed(_) => {}
             }
         }
@@ -688,4 +692,29 @@ proptest! {
         rig.run(Duration::from_secs(60));
         prop_assert_eq!(rig.reader.deadline(), None);
     }
+}
+
+#[test]
+fn a_card_that_is_only_tried_is_let_go_when_its_application_is_selected() {
+    let mut rig = Rig::new(settings());
+    put(&mut rig.chip, FakeCard::unionpay());
+    let deadline = rig.now.after(Duration::from_secs(30));
+    rig.reader.handle(rig.now, Event::TryCard { request: request(), deadline });
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.log, ["active", "selected unionpay", "ready"]);
+    assert!(rig.reads.is_empty());
+}
+
+#[test]
+fn the_line_is_proved_when_asked_and_only_at_rest() {
+    let mut rig = Rig::new(settings());
+    rig.reader.handle(rig.now, Event::ProveLine);
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.log, ["line proved: true"]);
+    rig.log.clear();
+    let deadline = rig.now.after(Duration::from_millis(500));
+    rig.reader.handle(rig.now, Event::StartTap { request: request(), deadline });
+    rig.reader.handle(rig.now, Event::ProveLine);
+    rig.run(Duration::from_secs(1));
+    assert_eq!(rig.log, ["active", "failed: no-card", "ready"]);
 }

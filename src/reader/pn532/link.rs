@@ -143,7 +143,7 @@ enum State {
 }
 
 /// Comes back unchanged over a good line; every bit of a byte changes within it.
-const PROOF: [u8; 8] = [0x00, 0xFF, 0x55, 0xAA, 0x0F, 0xF0, 0x33, 0xCC];
+pub(crate) const PROOF: [u8; 8] = [0x00, 0xFF, 0x55, 0xAA, 0x0F, 0xF0, 0x33, 0xCC];
 
 /// The link machine.
 pub struct Link {

@@ -39,12 +39,23 @@ const MAX_RECORDS: usize = 64;
 /// Another interface is wanted (ISO 7816-4: referenced data invalidated; used so by Book C-3 §5.2).
 const TRY_ANOTHER_INTERFACE: StatusWord = StatusWord(0x6984);
 
+/// How far a card is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// To the cryptogram.
+    Payment,
+    /// To the choice of an application: a test. The card is asked for nothing of its holder.
+    Selection,
+}
+
 /// What to do next.
 pub enum Step {
     /// Send this command to the card.
     Transmit(SecretBytes),
     /// The card is read; it may go.
     Read(Box<CardRead>),
+    /// An application of this scheme is selected, which is all that was wanted.
+    Selected(Scheme),
     /// It ended otherwise.
     Failed(TapFailure),
 }
@@ -76,6 +87,7 @@ enum Stage {
 pub struct Tap {
     settings: Arc<TerminalSettings>,
     request: TapRequest,
+    goal: Goal,
     stage: Stage,
     conversation: Conversation,
 }
@@ -83,7 +95,13 @@ pub struct Tap {
 impl Tap {
     /// A sequence for a card that has just come.
     pub fn new(settings: Arc<TerminalSettings>, request: TapRequest) -> Self {
-        Self { settings, request, stage: Stage::Over, conversation: Conversation::default() }
+        Self { settings, request, goal: Goal::Payment, stage: Stage::Over, conversation: Conversation::default() }
+    }
+
+    /// The same, ending where this goal is reached.
+    #[must_use]
+    pub fn until(self, goal: Goal) -> Self {
+        Self { goal, ..self }
     }
 
     /// The first command.
@@ -106,7 +124,7 @@ impl Tap {
         let step = step.unwrap_or_else(Step::Failed);
         match step {
             Step::Transmit(_) => {}
-            Step::Read(_) | Step::Failed(_) => self.stage = Stage::Over,
+            Step::Read(_) | Step::Selected(_) | Step::Failed(_) => self.stage = Stage::Over,
         }
         step
     }
@@ -162,6 +180,9 @@ impl Tap {
             return self.select(others, from_directory, none_left);
         }
         let facts = control_information(body, &chosen)?;
+        if self.goal == Goal::Selection {
+            return Ok(Step::Selected(chosen.scheme));
+        }
         let list = facts.get(0x9F38).unwrap_or_default();
         let asked = dol::entries(list).map_err(|_| TapFailure::CardFaulty)?;
         let asks_qualifiers = asked.iter().any(|(tag, _)| *tag == Tag(0x9F66));

@@ -25,6 +25,7 @@ fn run(card: &mut FakeCard, fen: u64) -> Result<Box<CardRead>, TapFailure> {
         match step {
             Step::Transmit(bytes) => step = tap.answered(&card.answer(bytes.expose())),
             Step::Read(read) => return Ok(read),
+            Step::Selected(_) => panic!("a payment goes on"),
             Step::Failed(failure) => return Err(failure),
         }
     }
@@ -312,6 +313,7 @@ fn with_change(card: &FakeCard, at: usize, change: impl Fn(&mut Vec<u8>)) -> Res
                 step = tap.answered(&answer);
             }
             Step::Read(read) => return Ok(read),
+            Step::Selected(_) => panic!("a payment goes on"),
             Step::Failed(failure) => return Err(failure),
         }
     }
@@ -352,7 +354,7 @@ proptest! {
         for answer in answers.iter().cycle().take(500) {
             match step {
                 Step::Transmit(_) => step = tap.answered(answer),
-                Step::Read(_) | Step::Failed(_) => break,
+                Step::Read(_) | Step::Selected(_) | Step::Failed(_) => break,
             }
         }
         prop_assert!(matches!(step, Step::Failed(_)));
@@ -366,4 +368,16 @@ proptest! {
             let _named = with_change(&card, at, |a| *a = [&body[..], &hex("9000")].concat());
         }
     }
+}
+
+#[test]
+fn a_card_that_is_only_tried_hears_two_selections_and_nothing_else() {
+    let mut card = FakeCard::unionpay();
+    let mut tap = Tap::new(Arc::new(TerminalSettings::default()), request(1)).until(Goal::Selection);
+    let mut step = tap.start();
+    while let Step::Transmit(bytes) = step {
+        step = tap.answered(&card.answer(bytes.expose()));
+    }
+    assert!(matches!(step, Step::Selected(Scheme::UnionPay)));
+    assert_eq!(heard(&card), ["00A404000E325041592E5359532E444446303100", "00A4040008A00000033301010100"]);
 }

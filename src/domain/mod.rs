@@ -17,6 +17,7 @@ pub mod offline;
 pub mod outcome;
 pub mod pan;
 pub mod prompt;
+pub mod readings;
 pub mod response;
 pub mod secret;
 pub mod support;

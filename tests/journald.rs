@@ -123,6 +123,8 @@ fn the_journal_keeps_the_fields_and_no_secret() {
     let code = result["code"].as_str().unwrap();
     rig.reader_order("card out");
     rig.reader_order("unplug");
+    rig.json(&["maintenance", "done", "cleaning", "--note", "wiped"]);
+    journald.wait(&["POS_EVENT=maintenance", "POS_STATE=cleaning"]);
 
     let gone = journald.wait(&["POS_COMPONENT=reader", "POS_CAUSE=H01", "PRIORITY=4"]);
     assert_eq!(gone["SYSLOG_IDENTIFIER"], "smartposd", "{gone}");

@@ -5,6 +5,7 @@
 mod books;
 mod devices;
 mod heal;
+mod inspection;
 mod keys;
 mod news;
 mod orders;

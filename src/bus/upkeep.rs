@@ -8,7 +8,7 @@ use crate::bus::result::Row;
 use crate::bus::terminal::unexpected;
 use crate::bus::view;
 use crate::diagnose::text::Text;
-use crate::diagnose::upkeep::{counter, item};
+use crate::diagnose::upkeep_words::{counter, item};
 use crate::domain::upkeep::{Day, Done, Due, Item, Notice, Trend, UpkeepAnswer, UpkeepQuestion};
 use crate::engine::command::{Command, Reply};
 

@@ -24,6 +24,7 @@ mod tree_tests;
 pub mod upkeep;
 #[cfg(test)]
 mod upkeep_tests;
+pub mod upkeep_words;
 pub mod who;
 
 pub use symbols::CodeError;

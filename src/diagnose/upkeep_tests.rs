@@ -1,9 +1,11 @@
 //! Thresholds at their edges.
 
 use super::upkeep::*;
+use super::upkeep_words::{counter, item};
 use crate::domain::cause::Cause;
+use crate::domain::readings::Readings;
 use crate::domain::time::WallTime;
-use crate::domain::upkeep::{Counter, Day, Due, Item, Reading, Readings};
+use crate::domain::upkeep::{Counter, Day, Due, Item, Reading};
 
 const TODAY: Day = Day(20_000);
 const POLICY: Policy = Policy { keys_max_age: 24 };

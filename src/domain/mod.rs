@@ -18,6 +18,7 @@ pub mod offline;
 pub mod outcome;
 pub mod pan;
 pub mod prompt;
+pub mod readings;
 pub mod response;
 pub mod secret;
 pub mod self_test;

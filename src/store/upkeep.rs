@@ -6,8 +6,9 @@ use rusqlite::{Transaction, TransactionBehavior, params};
 
 use super::{Store, StoreError, impossible, signed};
 use crate::domain::ids::OperatorId;
+use crate::domain::readings::Readings;
 use crate::domain::time::WallTime;
-use crate::domain::upkeep::{Counter, Day, Done, Item, KEPT_DAYS, Reading, Readings};
+use crate::domain::upkeep::{Counter, Day, Done, Item, KEPT_DAYS, Reading};
 
 impl Store {
     /// Writes numbers of days, each in place of the one that stood there. One commit, and days that are too old go.

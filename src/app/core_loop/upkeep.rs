@@ -6,18 +6,16 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Core, books};
+use super::Core;
 use crate::diagnose::events::JournalEvent;
 use crate::diagnose::upkeep::{self as rules, Policy};
 use crate::domain::card::TapFailure;
 use crate::domain::cause::Cause;
 use crate::domain::diagnosis::Found;
+use crate::domain::readings::Readings;
 use crate::domain::time::{Instant, Now};
-use crate::domain::upkeep::{
-    Counter, Day, Done, Due, Item, Notice, Notices, Reading, Readings, UpkeepAnswer, UpkeepQuestion,
-};
+use crate::domain::upkeep::{Counter, Day, Done, Due, Item, Notice, Notices, Reading};
 use crate::driver::{certificate, probe};
-use crate::engine::command::{Refusal, RefusalKind, Reply};
 use crate::keypad;
 use crate::reader::pn532::statistics::Statistics;
 use crate::store::Store;
@@ -46,11 +44,11 @@ pub struct UpkeepSettings {
 /// Counters, dates and notices.
 pub(super) struct Upkeep {
     settings: UpkeepSettings,
-    readings: Readings,
+    pub(super) readings: Readings,
     /// What differs from the store.
     unwritten: BTreeSet<(Day, Counter)>,
     /// The last line of each item.
-    last: Vec<Done>,
+    pub(super) last: Vec<Done>,
     pub(super) notices: Notices,
     next: Instant,
     /// Taps and failed ones since the last look.
@@ -164,7 +162,7 @@ impl Upkeep {
         }
     }
 
-    fn due(&self) -> Vec<Due> {
+    pub(super) fn due(&self) -> Vec<Due> {
         let of = |item: Item| self.last.iter().find(|done| done.item == item).map(|done| done.at);
         let due = |&(item, interval): &(Item, u32)| {
             let (done, from) = (of(item), of(item).or_else(|| of(Item::Start)));
@@ -174,7 +172,7 @@ impl Upkeep {
     }
 
     /// Weighs everything anew; a line for each notice that came or went.
-    fn weigh(&mut self, now: Now) {
+    pub(super) fn weigh(&mut self, now: Now) {
         if Day::of(now.wall) < FIRST_DAY {
             return;
         }
@@ -290,42 +288,5 @@ impl Core {
             Ok(()) => self.upkeep.last.push(start),
             Err(error) => unreadable(&error),
         }
-    }
-
-    /// A caller asks about maintenance.
-    pub(super) fn answer_upkeep(&mut self, now: Now, question: UpkeepQuestion) -> Result<Reply, Refusal> {
-        let answer = match question {
-            UpkeepQuestion::Due => UpkeepAnswer::Due(self.upkeep.due(), Day::of(now.wall)),
-            UpkeepQuestion::Trends => UpkeepAnswer::Trends(self.upkeep.readings.trends(Day::of(now.wall))),
-            UpkeepQuestion::Log { limit } => {
-                let log = self.teller.store().upkeep_log(limit);
-                UpkeepAnswer::Log(log.map_err(|error| books::refusal(&error))?)
-            }
-            UpkeepQuestion::Done { item, uid, note } => return self.item_done(now, item, uid, note),
-        };
-        Ok(Reply::Upkeep(answer))
-    }
-
-    fn item_done(&mut self, now: Now, item: Item, uid: u32, note: String) -> Result<Reply, Refusal> {
-        let Some(operator) = self.teller.engine().supervisor_on_duty().cloned() else {
-            let text = "a supervisor must be signed in to put maintenance on record";
-            return Err(Refusal::because(RefusalKind::NotAuthorized, Cause::O03, text));
-        };
-        if self.guards().payment {
-            return Err(Refusal::new(RefusalKind::Busy, "a payment is under way; try again when it is over"));
-        }
-        let done = Done { at: now.wall, item, operator: Some(operator), uid, note };
-        self.teller.store_mut().note_done(&done).map_err(|error| books::refusal(&error))?;
-        tracing::info!(
-            POS_EVENT = JournalEvent::Maintenance.as_str(),
-            POS_COMPONENT = "upkeep",
-            POS_STATE = item.as_str(),
-            "on record as done: {item}"
-        );
-        self.upkeep.last.retain(|last| last.item != item);
-        self.upkeep.last.push(done);
-        self.upkeep.weigh(now);
-        self.publish();
-        Ok(Reply::Done)
     }
 }

@@ -97,6 +97,8 @@ fn the_guided_key_test_passes_good_keys_and_names_those_that_bounce_or_stick() {
     let good = begin(&rig, "keys", "keypad");
     let sale = run(&rig, &["sale", "1.00"]);
     assert!(sale.code == 1 && sale.err.contains("Busy") && sale.err.contains("keypad"), "{}", sale.err);
+    let second = run(&rig, &["selftest", "internal"]);
+    assert!(second.code == 1 && second.err.contains("Busy: a self-test is under way"), "{}", second.err);
     rig.keypad_order("type 0123456789 enter cancel");
     let (code, said) = end(good);
     assert_eq!((code, &row(&said, "key-press")["finding"]), (0, &Value::from("worked")), "{said:?}");
@@ -133,7 +135,7 @@ fn the_persons_no_to_a_prompt_is_heard() {
     rig.keypad_order("cancel");
     let (code, said) = end(display);
     let found = row(&said, "display");
-    assert_eq!((code, &found["cause"]), (12, &Value::from("H08")), "{said:?}");
+    assert_eq!((code, &found["finding"]), (12, &Value::from("failed")), "{said:?}");
     assert_eq!(found["evidence"], "approved: no");
     // Cancel was part of the test, and no mistake of an operator.
     let (_, hints) = json_of(&rig, &["hints"], "");

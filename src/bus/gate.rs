@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{SemaphorePermit, mpsc, oneshot, watch};
 use zbus::Connection;
 use zbus::message::Header;
 
@@ -126,20 +126,20 @@ impl Gate {
         }
     }
 
-    /// Hands a self-test to whoever makes them, one at a time.
-    pub(super) fn try_out(&self, trial: Trial) -> Result<()> {
+    /// Hands a self-test to whoever makes them. There is no other until what this gives is dropped.
+    pub(super) fn try_out(&self, trial: Trial) -> Result<SemaphorePermit<'_>> {
         let Some(trials) = &self.core.trials else {
-            return Err(Error::new(
-                RefusalKind::WrongState,
-                "there is no store, so there is nothing to test; see RunDiagnosis",
-            ));
+            let text = "there is no store, so there is nothing to test; see RunDiagnosis";
+            return Err(Error::new(RefusalKind::WrongState, text));
         };
-        trials.try_send(trial).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => {
-                Error::new(RefusalKind::Busy, "a self-test is under way already; wait for that")
-            }
-            mpsc::error::TrySendError::Closed(_) => Error::internal("the daemon is stopping"),
-        })
+        let busy = || Error::new(RefusalKind::Busy, "a self-test is under way already; wait for that");
+        let place = self.core.testing.try_acquire().map_err(|_| busy())?;
+        match trials.try_send(trial) {
+            Ok(()) => Ok(place),
+            // One that its caller has left is being ended.
+            Err(mpsc::error::TrySendError::Full(_)) => Err(busy()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::internal("the daemon is stopping")),
+        }
     }
 
     /// Tells the core something that must not get lost, however busy it is. Nobody waits for the answer.

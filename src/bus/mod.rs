@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::domain::diagnosis::{Finding, Verdict};
 use crate::domain::self_test::{Checked, Guided, Level};
@@ -83,6 +83,8 @@ pub struct Core {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     doctor: mpsc::Sender<Examination>,
     trials: Option<mpsc::Sender<Trial>>,
+    /// One self-test at a time.
+    testing: Arc<Semaphore>,
     training: bool,
     support: Arc<Contacts>,
 }
@@ -95,7 +97,15 @@ impl Core {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         doctor: mpsc::Sender<Examination>,
     ) -> Self {
-        Self { requests, snapshots, doctor, trials: None, training: false, support: Arc::default() }
+        Self {
+            requests,
+            snapshots,
+            doctor,
+            trials: None,
+            testing: Arc::new(Semaphore::new(1)),
+            training: false,
+            support: Arc::default(),
+        }
     }
 
     /// Whether nothing of this is real: said to everybody, and no payment is made for who does not know it.

@@ -40,7 +40,7 @@ pub(super) async fn run(gate: &Gate, visit: &Visit, level: &str, options: Given)
         return Err(Error::new(RefusalKind::Busy, text));
     }
     let (reply, mut rows) = oneshot::channel();
-    gate.try_out(Trial { level, guided, reply })?;
+    let _place = gate.try_out(Trial { level, guided, reply })?;
     let end = tokio::time::sleep(PATIENCE);
     tokio::pin!(end);
     loop {

@@ -68,9 +68,6 @@ async fn display(client: &Client, voice: Voice) -> Result<Vec<Row>, Fault> {
             let seen = format!("{}: {}", prompt.word(), text(row, "evidence"));
             row.insert("component".to_owned(), Value::from("display"));
             row.insert("evidence".to_owned(), Value::from(seen));
-            if text(row, "finding") == "failed" {
-                row.insert("cause".to_owned(), Value::from(Cause::H08.as_str()));
-            }
         }
         if last.iter().any(|row| text(row, "finding") != "worked") {
             break;

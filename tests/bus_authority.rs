@@ -141,6 +141,10 @@ async fn queue_and_journal(app: &App) -> Vec<(&'static str, Called<()>)> {
         ("maintain", app.manager::<_, (u64, u64, String)>("VerifyJournal", &()).await.map(drop)),
         ("read-all", app.manager::<_, Journal>("ExportJournal", &(0u64, 10u32)).await.map(drop)),
         ("maintain", app.manager("Backup", &backup).await),
+        ("maintain", app.manager::<_, Rows>("MaintenanceDue", &(none(),)).await.map(drop)),
+        ("maintain", app.manager::<_, Rows>("MaintenanceTrends", &(none(),)).await.map(drop)),
+        ("maintain", app.manager::<_, Rows>("MaintenanceLog", &(none(),)).await.map(drop)),
+        ("maintain", app.manager("MaintenanceDone", &("cleaning", "wiped", none())).await),
     ]
 }
 
@@ -210,7 +214,7 @@ async fn a_polkit_that_says_no_is_obeyed() {
         assert_eq!(came.expect_err(right).0, "NotAuthorized");
     }
     assert!(stage.commands().is_empty(), "the core was asked: {:?}", stage.commands());
-    assert_eq!(polkit.asked.lock().unwrap().len(), 27);
+    assert_eq!(polkit.asked.lock().unwrap().len(), 31);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ const JOURNALD: [&str; 2] = ["/lib/systemd/systemd-journald", "/usr/lib/systemd/
 const INSIDE: &str = "set -e
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/log
+mount -t tmpfs tmpfs /var/lib/systemd/catalog
 mkdir -p /run/systemd/journal /run/systemd/journald.conf.d
 printf '[Journal]\\nStorage=volatile\\nAudit=\\nReadKMsg=no\\nRateLimitIntervalSec=0\\n' >/run/systemd/journald.conf.d/rig.conf
 exec \"$0\"";
@@ -122,6 +123,8 @@ fn the_journal_keeps_the_fields_and_no_secret() {
     let code = result["code"].as_str().unwrap();
     rig.reader_order("card out");
     rig.reader_order("unplug");
+    rig.json(&["maintenance", "done", "cleaning", "--note", "wiped"]);
+    journald.wait(&["POS_EVENT=maintenance", "POS_STATE=cleaning"]);
 
     let gone = journald.wait(&["POS_COMPONENT=reader", "POS_CAUSE=H01", "PRIORITY=4"]);
     assert_eq!(gone["SYSLOG_IDENTIFIER"], "smartposd", "{gone}");
@@ -181,8 +184,9 @@ fn the_catalogue_prints_what_to_do(journald: &Journald) {
     }
     let built = Command::new("journalctl").args(["--update-catalog", "--root"]).arg(root.path()).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let gone = journald.wait(&["POS_CAUSE=H01"]);
-    let id = gone["MESSAGE_ID"].as_str().unwrap();
+    let database = root_of(&journald.0.0).join("var/lib/systemd/catalog/database");
+    fs::copy(root.path().join("var/lib/systemd/catalog/database"), database).unwrap();
+    journald.wait(&["POS_CAUSE=H01"]);
     let locales = root.path().join("locales");
     fs::create_dir(&locales).unwrap();
     let made = Command::new("localedef").args(["-i", "zh_CN", "-f", "UTF-8"]).arg(locales.join("zh_CN.UTF-8")).output();
@@ -194,8 +198,11 @@ fn the_catalogue_prints_what_to_do(journald: &Journald) {
             skip("the_catalogue_prints_what_to_do", "no zh_CN locale; apt-get install locales");
             continue;
         }
-        let mut command = Command::new("journalctl");
-        command.arg("--root").arg(root.path()).args(["--dump-catalog", id]).env("LC_ALL", language);
+        // As a technician types it, on a line that the daemon has just written.
+        let words = [&journald.through()[..], &["journalctl", "-x", "--no-pager", "POS_CAUSE=H01"].map(str::to_owned)];
+        let words = words.concat();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).env("LC_ALL", language);
         if language != "C.UTF-8" {
             command.env("LOCPATH", &locales);
         }

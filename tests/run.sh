@@ -9,7 +9,7 @@ case ${1:-} in
     *) echo "usage: tests/run.sh [--long]" >&2; exit 2 ;;
 esac
 cd "$(dirname "$0")/.."
-bash tests/install.sh dbus gcc libc6-dev systemd libnfc-bin python3-venv python3-dbus python3-gi polkitd strace \
+bash tests/install.sh locales dbus gcc libc6-dev systemd libnfc-bin python3-venv python3-dbus python3-gi polkitd strace \
     qemu-system-x86 busybox-static cpio kmod user-mode-linux dmsetup e2fsprogs || echo "run: some packages could not be installed; what needs them is skipped" >&2
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

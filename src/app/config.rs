@@ -9,6 +9,7 @@
 mod devices;
 mod diagnosis;
 mod heal;
+mod maintenance;
 mod support;
 pub mod training;
 
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::domain::ids::{MerchantId, TerminalId};
-use crate::domain::link::{CertificatePin, Endpoint, Trust};
+use crate::domain::link::{Endpoint, Trust};
 use crate::domain::prompt::Language;
 use crate::domain::support::Contacts;
 use crate::domain::training::TERMINAL as TRAINING_TERMINAL;
@@ -28,6 +29,7 @@ use crate::host::settings::{At, Complaint, Complaints, Place, Section, parse};
 
 pub use devices::{KeypadConfig, ReaderConfig};
 pub use heal::HealConfig;
+pub use maintenance::MaintenanceConfig;
 
 /// Where the configuration is unless told otherwise.
 pub const DEFAULT_PATH: &str = "/etc/smartposd/smartposd.toml";
@@ -67,6 +69,8 @@ pub struct Config {
     pub control_hosts: Vec<Endpoint>,
     /// What the daemon may do to mend itself.
     pub heal: HealConfig,
+    /// What is to be done at the terminal from time to time.
+    pub maintenance: MaintenanceConfig,
     /// Whether payments need an operator signed in.
     pub operator_required: bool,
     /// Whether the customer confirms the amount on the keypad, unless the app says otherwise.
@@ -153,14 +157,7 @@ pub fn check(path: &Path) -> Result<String, Vec<String>> {
         ConfigError::Unreadable { .. } => vec![error.to_string()],
         ConfigError::Refused(complaints) => lines(&complaints),
     })?;
-    let file = match &config.profile.trust {
-        Trust::PinnedCa { ca, .. } => Some(ca),
-        Trust::PinnedCertificate { pin: CertificatePin::File(file), .. } => Some(file),
-        Trust::PinnedCertificate { pin: CertificatePin::Fingerprint(_), .. } | Trust::Plain | Trust::TrainingHost => {
-            None
-        }
-    };
-    if let Some(problem) = file.and_then(|file| certificate_problem(file)) {
+    if let Some(problem) = config.profile.trust.file().and_then(certificate_problem) {
         return Err(vec![problem]);
     }
     Ok(summary(&config))
@@ -192,6 +189,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
     let keypad = devices::keypad(root.section("keypad"));
     let control_hosts = diagnosis::control_hosts(root.section("diagnosis"));
     let heal = heal::heal(root.section("heal"));
+    let maintenance = maintenance::maintenance(root.section("maintenance"));
     let training_profile = training::profile(root.section("training"));
     if let Some(at) = terminal_id.as_ref().filter(|at| at.value.as_str() == TRAINING_TERMINAL) {
         root.refuse(&at.place, format!("`terminal_id` {TRAINING_TERMINAL} is that of training; write the acquirer's"));
@@ -226,6 +224,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
         keypad,
         control_hosts,
         heal,
+        maintenance,
         operator_required,
         confirm_amount,
         language: language.map_or(Language::Zh, |at| at.value),

@@ -5,6 +5,7 @@
 mod books;
 mod devices;
 mod heal;
+mod inspection;
 mod keys;
 mod news;
 mod orders;
@@ -12,6 +13,7 @@ mod record;
 mod repair;
 mod self_test;
 mod storage;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,6 +49,8 @@ use crate::keypad::Keypad;
 use crate::reader::Reader;
 use crate::store::Store;
 use crate::store::teller::{Settled, Teller};
+
+pub use upkeep::UpkeepSettings;
 
 /// The way to everything outside.
 pub struct Wires {
@@ -112,6 +116,8 @@ pub struct Core {
     missing: [String; 2],
     /// What mends.
     mending: heal::Mending,
+    /// What wears, and what is due.
+    upkeep: upkeep::Upkeep,
     /// What went wrong lately.
     faults: Faults,
     /// The capture under way.
@@ -148,6 +154,8 @@ pub struct Parts {
     pub training: bool,
     /// Which rungs of the repair ladder this rig has.
     pub heal: HealSettings,
+    /// What maintenance looks at.
+    pub upkeep: UpkeepSettings,
     /// What went wrong lately.
     pub faults: Faults,
 }
@@ -189,6 +197,7 @@ impl Core {
         let card_wait = parts.settings.card_wait;
         let safe_mode = parts.settings.safe_mode.is_some();
         let mending = heal::Mending::new(parts.heal, now, &parts.store, safe_mode);
+        let upkeep = upkeep::Upkeep::new(parts.upkeep, now, &parts.store);
         let teller = Teller::new(parts.settings, parts.store, seed, now)?;
         let published = Arc::new(teller.engine().snapshot());
         let (snapshots, readers) = watch::channel(Arc::clone(&published));
@@ -214,6 +223,7 @@ impl Core {
             news: news::News::default(),
             missing: Default::default(),
             mending,
+            upkeep,
             faults: parts.faults,
             recorder: None,
             reader_port: None,
@@ -230,8 +240,15 @@ impl Core {
     }
 
     /// Runs until something outside ends.
-    pub async fn run(mut self, mut inlets: Inlets, progress: Progress) -> Result<(), CoreError> {
+    pub async fn run(mut self, inlets: Inlets, progress: Progress) -> Result<(), CoreError> {
         self.progress = progress;
+        let ended = self.serve(inlets).await;
+        // What was counted since the last look, unless a payment is at hand: then the next start has other things to do.
+        self.look_at_counters((self.clock)(), true);
+        ended
+    }
+
+    async fn serve(&mut self, mut inlets: Inlets) -> Result<(), CoreError> {
         loop {
             let sleep = self.sleep();
             tokio::select! {
@@ -266,6 +283,7 @@ impl Core {
             self.keypad.deadline(),
             self.key_load.deadline(),
             self.mending.deadline(),
+            self.upkeep.deadline(),
             self.trial.as_ref().map(self_test::Trial::deadline),
             self.faults.chronicle.deadline(),
             self.recorder.as_ref().map(Recorder::deadline),
@@ -285,6 +303,7 @@ impl Core {
             self.keys_changed(now);
         }
         self.retry_storage(now);
+        self.keep_up(now);
         self.expire_trial(now);
         self.faults.expire(now);
         self.expire_recording(now.mono);
@@ -334,7 +353,8 @@ impl Core {
 
     /// Makes the new state visible, then sends the signals that lead to it.
     fn publish(&mut self) {
-        let snapshot = self.teller.engine().snapshot();
+        let mut snapshot = self.teller.engine().snapshot();
+        snapshot.notices = Arc::clone(&self.upkeep.notices);
         let changed = snapshot != *self.published;
         self.tell_journal(&snapshot);
         if !changed && self.signals.is_empty() {

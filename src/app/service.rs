@@ -1,4 +1,4 @@
-//! The life of the daemon on one page: one start, how it works, and what ends it. What is made: [`super::wiring`].
+//! The life of the daemon on one page: one start, how it works, and what ends it. What is made: `app::wiring`.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -294,12 +294,21 @@ async fn work(options: Options, assembled: Assembled, safe_mode: bool) -> Result
     };
     watchdog::tell(&[NotifyState::Stopping]);
     served.leave().await;
+    // The core ends with this, and writes down what it has counted.
+    drop(nudges);
+    if end.is_ok() && !core_ended.is_terminated() {
+        // One that takes longer loses some counts, and nothing else.
+        let _ = tokio::time::timeout(LAST_WORDS, core_ended).await;
+    }
     doctor.abort();
     tester.abort();
     // What the drivers hold is closed.
     drop((supervisor, idle));
     end
 }
+
+/// How long the core may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The longest that a payment may take from the card to its answer, and a bit.
 const CALM: Duration = Duration::from_secs(150);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::app::config::Config;
-use crate::app::core_loop::{Core, Inlets, Parts, Wires};
+use crate::app::core_loop::{Core, Inlets, Parts, UpkeepSettings, Wires};
 use crate::app::doctor::{Doctor, Place};
 use crate::app::faults::Faults;
 use crate::app::machine;
@@ -106,6 +106,7 @@ pub(super) fn assemble(
         language: config.language,
         faults: Faults::open(directory, machine::versions()),
         training: config.training(),
+        upkeep: upkeep_settings(config),
         heal: HealSettings {
             reset_line: config.reader.reset_line.is_some(),
             power_switch: config.reader.usb_power,
@@ -223,6 +224,17 @@ fn repair_settings(config: &Config) -> repair::Settings {
     let note = config.state_dir.join("reader-off");
     let power = config.reader.usb_power.then(|| UsbPower { sysfs: "/sys".into(), note });
     repair::Settings { reset_line: config.reader.reset_line.clone(), devices: "/dev".into(), power }
+}
+
+fn upkeep_settings(config: &Config) -> UpkeepSettings {
+    UpkeepSettings {
+        sys: "/sys".into(),
+        state_dir: config.state_dir.clone(),
+        certificate: config.profile.trust.file().map(Path::to_owned),
+        intervals: config.maintenance.intervals.clone(),
+        look_every: config.maintenance.look_every,
+        keys_max_age: config.profile.keys.max_age,
+    }
 }
 
 fn reader_settings(config: &Config) -> ReaderSettings {

@@ -6,6 +6,7 @@
 mod events;
 mod plain;
 mod queue;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;

@@ -10,13 +10,14 @@ use zbus::{Connection, OwnedFd, Variant, interface};
 use crate::bus::authority::Right;
 use crate::bus::error::{Error, Result};
 use crate::bus::gate::{ANSWER, Gate, LONG_ANSWER};
-use crate::bus::options::{Given, Options};
+use crate::bus::options::{Given, Options, note};
 use crate::bus::result::Row;
 use crate::bus::secret_fd::read_secret;
 use crate::bus::target_fd::take_target;
 use crate::bus::terminal::{done, unexpected};
-use crate::bus::{diagnosis, explain, faults, hints, self_test, view};
+use crate::bus::{diagnosis, explain, faults, hints, self_test, upkeep, view};
 use crate::domain::heal::{Fault, Measure};
+use crate::domain::upkeep::UpkeepQuestion;
 use crate::engine::command::{Command, Reply};
 use crate::engine::snapshot::{Capability, WAYS};
 
@@ -34,6 +35,7 @@ const FEATURES: &[&str] = &[
     "heal",
     "training",
     "hints",
+    "maintenance",
     "faults",
     "record",
     "self-test",
@@ -73,6 +75,11 @@ impl Manager {
     #[zbus(property)]
     fn mistakes(&self) -> BTreeMap<String, u32> {
         hints::totals(&self.gate.snapshot().habits)
+    }
+
+    #[zbus(property)]
+    fn notices(&self) -> Vec<Row> {
+        upkeep::notices(&self.gate.snapshot().notices)
     }
 
     #[zbus(property)]
@@ -216,11 +223,7 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<Row>> {
         let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
-        let mut options = Options::new(options);
-        let limit = options.number("limit")?.unwrap_or(100);
-        options.finish()?;
-        let limit = u16::try_from(limit).ok().filter(|l| (1..=MAX_ROWS).contains(l));
-        let limit = limit.ok_or_else(|| Error::invalid(format!("limit is 1 to {MAX_ROWS}")))?;
+        let limit = newest(options)?;
         match self.gate.ask(&visit, Command::HealLog { limit }, ANSWER).await? {
             Reply::Faults(faults) => Ok(faults.iter().map(fault_row).collect()),
             other => Err(unexpected(&other)),
@@ -236,6 +239,57 @@ impl Manager {
         let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
         Options::none(options)?;
         done(self.gate.ask(&visit, Command::LeaveSafeMode, ANSWER).await?)
+    }
+
+    #[zbus(out_args("items"))]
+    async fn maintenance_due(
+        &self,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<Row>> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        Options::none(options)?;
+        upkeep::ask(&self.gate, &visit, UpkeepQuestion::Due).await
+    }
+
+    #[zbus(out_args("counters"))]
+    async fn maintenance_trends(
+        &self,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<Row>> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        Options::none(options)?;
+        upkeep::ask(&self.gate, &visit, UpkeepQuestion::Trends).await
+    }
+
+    #[zbus(out_args("lines"))]
+    async fn maintenance_log(
+        &self,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<Row>> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        let limit = newest(options)?;
+        upkeep::ask(&self.gate, &visit, UpkeepQuestion::Log { limit }).await
+    }
+
+    async fn maintenance_done(
+        &self,
+        item: &str,
+        note: &str,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let visit = self.gate.admit(connection, &header, Right::Maintain).await?;
+        Options::none(options)?;
+        let (item, note, uid) = (upkeep::work(item)?, self::note(note)?, visit.caller.uid);
+        let done = Command::Upkeep(UpkeepQuestion::Done { item, uid, note });
+        self::done(self.gate.ask(&visit, done, ANSWER).await?)
     }
 
     async fn backup(
@@ -259,6 +313,15 @@ impl Manager {
 
     #[zbus(signal)]
     async fn diagnosis_step(emitter: &SignalEmitter<'_>, step: Row) -> zbus::Result<()>;
+}
+
+/// How many rows, newest first.
+fn newest(options: Given) -> Result<u16> {
+    let mut options = Options::new(options);
+    let limit = options.number("limit")?.unwrap_or(100);
+    options.finish()?;
+    let limit = u16::try_from(limit).ok().filter(|l| (1..=MAX_ROWS).contains(l));
+    limit.ok_or_else(|| Error::invalid(format!("limit is 1 to {MAX_ROWS}")))
 }
 
 fn fault_row(fault: &Fault) -> Row {

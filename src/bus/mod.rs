@@ -43,6 +43,7 @@ mod target_fd;
 mod terminal;
 mod transaction;
 mod unsent;
+mod upkeep;
 mod view;
 
 pub use error::ServeError;

@@ -248,6 +248,7 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::SelfTested(_) => "a check of a self-test",
         Reply::JournalChecked(_) => "a check of the journal",
         Reply::Draining { .. } => "a queue",
+        Reply::Upkeep(_) => "maintenance",
         Reply::LastFaults(_) => "faults",
         Reply::Timeline(_) => "changes",
     };

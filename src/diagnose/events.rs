@@ -234,8 +234,8 @@ events! {
         meaning "内容已脱敏，到时自动停止。无需处理。" "It is redacted and ends by itself. Nothing to do.";
     /// The host or a device asks for maintenance.
     Maintenance "maintenance" 0x400cec3d53f74788b4f7587d1c66bce4 OWN
-        title   "维护通知" "a notice for maintenance"
-        meaning "照常收款；方便时处理。" "Payments go on; see to it when convenient.";
+        title   "维护：@POS_STATE@" "maintenance: @POS_STATE@"
+        meaning "照常收款；方便时处理。依据和办法看 posctl maintenance。" "Payments go on; see to it when convenient. posctl maintenance shows the numbers and what to do.";
     /// Power or heat.
     Power "power" 0xad63a77a06474b7da7d09a081690aab0 OWN
         title   "供电或温度" "power or heat"

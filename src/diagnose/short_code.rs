@@ -1,7 +1,7 @@
 //! The short code of a fault: what a hotline has to know, in 40 letters and digits that can be read out on the phone.
 //!
 //! Owns: the layout, which never changes once it has a version: a code written down last year must still be read. Must not
-//! know: how the facts are found, or how a code is shown. How bits become letters is in [`super::symbols`].
+//! know: how the facts are found, or how a code is shown. How bits become letters is in `symbols`.
 //!
 //! Version 1, most significant bit first, 160 bits in eight groups:
 //!
@@ -10,15 +10,15 @@
 //! | 4 | version of the layout, 1 |
 //! | 24 | minutes since 2024-01-01 UTC |
 //! | 8 | cause: letter 3, number 5; letter 7 for none |
-//! | 3 | terminal: 0 not running, else its state in the order of [`TERMINAL`], from 1 |
-//! | 3, 8 | reader: 0 not known, else its state in the order of [`DEVICE`], from 1; its cause |
+//! | 3 | terminal: 0 not running, else its state in the order of `TERMINAL`, from 1 |
+//! | 3, 8 | reader: 0 not known, else its state in the order of `DEVICE`, from 1; its cause |
 //! | 3, 8 | keypad, likewise |
 //! | 32 | 16 probes in the order of [`PROBES`], 2 each: 0 not made, 1 good, 2 bad, 3 could not be made |
 //! | 4, 6, 6 | version of smartposd |
 //! | 4, 4 | firmware of the reader |
 //! | 5, 7 | version of the kernel |
 //! | 8 | version of the system (Debian 12, 13 …) |
-//! | 4, 4, 4 | payments waiting, payments held, reversals open: steps of [`STEPS`] |
+//! | 4, 4, 4 | payments waiting, payments held, reversals open: steps of `STEPS` |
 //! | 1 | nothing yet |
 //! | 10 | CRC-10 of all before |
 

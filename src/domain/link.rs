@@ -1,7 +1,7 @@
 //! The way to the acquirer as plain values: where it is, whom to trust there, and how a connection attempt failed.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::domain::cause::Cause;
@@ -99,6 +99,18 @@ pub enum Trust {
 }
 
 impl Trust {
+    /// The file that holds what is pinned, where one does.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::PinnedCa { ca: file, .. } | Self::PinnedCertificate { pin: CertificatePin::File(file), .. } => {
+                Some(file)
+            }
+            Self::PinnedCertificate { pin: CertificatePin::Fingerprint(_), .. } | Self::Plain | Self::TrainingHost => {
+                None
+            }
+        }
+    }
+
     /// Whether the line has TLS.
     pub fn has_tls(&self) -> bool {
         match self {

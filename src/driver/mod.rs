@@ -1,9 +1,11 @@
 //! Owns file descriptors: serial, evdev, TCP and TLS, GPIO, sysfs, udev, clocks and timers.
 
+pub mod certificate;
 pub mod clock;
 pub mod device_path;
 pub mod evdev;
 pub mod gpio;
+pub mod inventory;
 pub mod link_watch;
 pub mod probe;
 pub mod repair;

@@ -11,6 +11,7 @@ use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
 use crate::domain::self_test::{Checked, CoreCheck};
 use crate::domain::time::WallTime;
+use crate::domain::upkeep::{UpkeepAnswer, UpkeepQuestion};
 use crate::engine::snapshot::TransactionView;
 
 /// Names one pending command, so that its reply finds the way back.
@@ -241,6 +242,8 @@ pub enum Command {
     SelfTest(CoreCheck),
     /// Ends safe mode: the daemon starts anew.
     LeaveSafeMode,
+    /// About maintenance.
+    Upkeep(UpkeepQuestion),
     /// A bus client is gone.
     ClientGone {
         /// Its unique name.
@@ -328,6 +331,8 @@ pub enum Reply {
     Journal(Vec<JournalRow>),
     /// Faults and what was done about them, newest first.
     Faults(Vec<Fault>),
+    /// About maintenance.
+    Upkeep(UpkeepAnswer),
     /// What came of one check of a self-test.
     SelfTested(Checked),
     /// The journal was checked.

@@ -1,9 +1,10 @@
 //! The engine itself: one state, four verbs.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::domain::cause::Cause;
-use crate::domain::ids::{Batch, Stan, TransactionId};
+use crate::domain::ids::{Batch, OperatorId, Stan, TransactionId};
 use crate::domain::outcome::{Outcome, TerminalState, TransactionState};
 use crate::domain::prompt::Prompt;
 use crate::domain::time::{Instant, Now, WallTime};
@@ -269,6 +270,8 @@ impl Engine {
             queue: self.queue_view(),
             host: self.host.view.clone(),
             habits: self.habits.seen(self.now.mono),
+            // The core knows them.
+            notices: Arc::default(),
         }
     }
 
@@ -351,6 +354,7 @@ impl Engine {
             | Command::Backup { .. }
             | Command::HealLog { .. }
             | Command::LeaveSafeMode
+            | Command::Upkeep(_)
             | Command::SelfTest(_)
             | Command::LoadKeyComponent { .. }
             | Command::LoadKeyComponentAtKeypad { .. }
@@ -371,6 +375,11 @@ impl Engine {
     /// A payment at hand, for the journal.
     pub fn payment(&self, id: TransactionId) -> Option<&TransactionView> {
         self.book.get(id)
+    }
+
+    /// The operator signed in, if that is a supervisor.
+    pub fn supervisor_on_duty(&self) -> Option<&OperatorId> {
+        self.operators.on_duty.as_ref().filter(|_| self.operators.supervisor_on_duty())
     }
 
     /// Whether nothing is under way that a change of keys would hurt.

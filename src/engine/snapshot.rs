@@ -13,6 +13,7 @@ use crate::domain::offline::{Forwarding, OfflineMode, OfflineRefusal, QueueTotal
 use crate::domain::outcome::{Outcome, TerminalState, TransactionKind, TransactionState};
 use crate::domain::prompt::Prompt;
 use crate::domain::time::WallTime;
+use crate::domain::upkeep::Notices;
 use crate::engine::command::{Caller, NewTransaction};
 
 /// Everything that can be read without asking the core.
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub host: HostView,
     /// Mistakes that people made, in the order of their words.
     pub habits: Vec<Seen>,
+    /// What wants to be seen to before it fails.
+    pub notices: Notices,
 }
 
 /// The line to the host as the exchanges on it show it: evidence that costs no probe.

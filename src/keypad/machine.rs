@@ -32,8 +32,21 @@ struct Collecting {
     grace: Option<Instant>,
 }
 
+/// Counted since the machine was made. Nothing here says which keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Presses that counted.
+    pub presses: u64,
+    /// Presses and gaps too short to be a person's (evidence of H07).
+    pub bounces: u64,
+    /// Keys that stayed down (evidence of H06).
+    pub stuck: u64,
+}
+
 /// The keypad.
 pub struct Keypad {
+    statistics: Statistics,
+
     limits: ContactLimits,
     contacts: Contacts,
     state: State,
@@ -52,6 +65,7 @@ impl Keypad {
     /// A keypad of which nothing is known yet.
     pub fn new(settings: Settings) -> Self {
         Self {
+            statistics: Statistics::default(),
             limits: settings.contacts,
             contacts: Contacts::new(settings.keymap, settings.contacts),
             state: State::Starting,
@@ -120,6 +134,11 @@ impl Keypad {
             State::Ready => (DeviceState::Ready, notice),
             State::Collecting(_) => (DeviceState::Active, notice),
         }
+    }
+
+    /// The counts so far.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
     }
 
     /// What the device calls itself; `None` while there is none.
@@ -205,9 +224,18 @@ impl Keypad {
     fn heed_contacts(&mut self, now: Instant) {
         while let Some(report) = self.contacts.poll() {
             match report {
-                ContactReport::Pressed(key) => self.pressed(now, key),
-                ContactReport::Bounced => self.bounce_notice = CLEAN_PRESSES,
-                ContactReport::Stuck => self.fail_secret(),
+                ContactReport::Pressed(key) => {
+                    self.statistics.presses += 1;
+                    self.pressed(now, key);
+                }
+                ContactReport::Bounced => {
+                    self.statistics.bounces += 1;
+                    self.bounce_notice = CLEAN_PRESSES;
+                }
+                ContactReport::Stuck => {
+                    self.statistics.stuck += 1;
+                    self.fail_secret();
+                }
                 ContactReport::Freed => {}
             }
         }

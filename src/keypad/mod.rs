@@ -27,7 +27,7 @@ pub use contacts::ContactLimits;
 pub use entry::{Entry, TimeLimits};
 pub use event::{Event, Settings};
 pub use keymap::{Key, Keymap, KeymapError};
-pub use machine::Keypad;
+pub use machine::{Keypad, Statistics};
 pub use output::{Clearing, Output};
 
 #[cfg(test)]

@@ -10,4 +10,5 @@ pub mod crypto;
 pub mod decode;
 pub mod keypad;
 pub mod reader;
+pub mod replay;
 pub mod wait;

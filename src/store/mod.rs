@@ -21,6 +21,7 @@ mod script;
 mod sealed;
 pub mod teller;
 pub mod unsent;
+mod upkeep;
 pub mod vault;
 mod write;
 
@@ -65,6 +66,11 @@ pub struct Store {
 
 /// Name of the database in the state directory.
 pub const DATABASE: &str = "pos.db";
+
+/// Version of SQLite inside this program.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
 
 /// Names of the sealed secrets.
 /// Steps of SQLite's machine between two looks at the clock; about a millisecond.

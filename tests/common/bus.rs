@@ -511,6 +511,7 @@ fn name(command: &Command) -> &'static str {
         Command::Backup { .. } => "backup",
         Command::HealLog { .. } => "heal-log",
         Command::LeaveSafeMode => "leave-safe-mode",
+        Command::Upkeep(_) => "upkeep",
         Command::SelfTest(_) => "self-test",
         Command::ClientGone { .. } => "client-gone",
     }
@@ -555,6 +556,7 @@ pub fn snapshot() -> Snapshot {
         queue: QueueView::default(),
         host: HostView::default(),
         habits: Vec::new(),
+        notices: Default::default(),
     }
 }
 

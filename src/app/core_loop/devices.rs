@@ -164,6 +164,7 @@ impl Core {
                 }
             }
             ReaderOutput::PresentAgain(failure) => {
+                self.upkeep.tapped(Some(failure));
                 card_not_read(failure, "card to be tried again");
                 self.tell_engine(now, Event::CardFailed(failure));
             }
@@ -175,10 +176,14 @@ impl Core {
                     "the card that could not be used has to go first"
                 );
             }
+            ReaderOutput::CardRead(card) => {
+                self.upkeep.tapped(None);
+                self.tell_engine(now, Event::CardRead(card));
+            }
             // Only a test wants these; one that is over no longer does.
             ReaderOutput::CardSelected(_) | ReaderOutput::LineProved(_) => {}
-            ReaderOutput::CardRead(card) => self.tell_engine(now, Event::CardRead(card)),
             ReaderOutput::TapFailed(failure) => {
+                self.upkeep.tapped(Some(failure));
                 card_not_read(failure, "card not read");
                 self.tell_engine(now, Event::CardFailed(failure));
             }

@@ -80,7 +80,7 @@ impl Core {
     }
 
     /// What must not be disturbed now.
-    fn guards(&self) -> Guards {
+    pub(super) fn guards(&self) -> Guards {
         let terminal = &self.published.terminal;
         let unfinished = || self.published.transactions.values().any(|t| t.outcome.is_none());
         let sealing = self.sealing.as_ref().is_some_and(|thread| !thread.is_finished());

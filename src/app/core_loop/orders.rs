@@ -44,6 +44,7 @@ impl Core {
             }
             Command::HealLog { limit } => Ok(self.heal_log(limit)),
             Command::LeaveSafeMode => Ok(self.leave_safe_mode()),
+            Command::Upkeep(question) => Ok(self.answer_upkeep(now, question)),
             Command::Record { to, span, bytes } => Ok(self.begin_recording(now, to, span, bytes)),
             Command::StopRecording => Ok(Ok(self.stop_recording(now.mono))),
             Command::LastFaults => Ok(Ok(Reply::LastFaults(self.faults.chronicle.notes()))),

@@ -12,6 +12,7 @@ use crate::diagnose::drill::DrillName;
 use crate::domain::offline::OfflineMode;
 use crate::domain::outcome::{Outcome, Role};
 use crate::domain::self_test::Level;
+use crate::domain::upkeep::Item;
 
 pub use queue::{JournalCommand, Note, Occasion, QueueCommand, QueueListArguments};
 
@@ -100,6 +101,12 @@ pub enum Command {
     /// What mended itself, and how
     #[command(subcommand)]
     Heal(HealCommand),
+    /// Show what wants to be seen to before it fails, and the counters behind it; or what is due, and what was done
+    Maintenance {
+        /// What to do; the notices and counters if nothing is given
+        #[command(subcommand)]
+        command: Option<MaintenanceCommand>,
+    },
     /// Show what people could do better: mistakes that come again and again
     Hints,
     /// Training mode: own state, own keys, own host; no money moves
@@ -113,6 +120,12 @@ pub enum Command {
     Drill(DrillArguments),
     /// Make a fault report: a file without card data or secrets, and a short code to read out on the phone
     Report(ReportArguments),
+    /// Show what this terminal consists of, with versions, and the published issues that fit; needs no daemon
+    Inventory {
+        /// Configuration file
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+        config: PathBuf,
+    },
     /// Capture the wires of reader, keypad and host for a while, redacted; the reader is brought up anew at its beginning
     Record {
         /// Into this file, which must not exist yet
@@ -179,6 +192,28 @@ pub enum HealCommand {
     },
     /// End safe mode: the daemon forgets its failed starts and starts anew
     LeaveSafeMode,
+}
+
+/// `posctl maintenance …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum MaintenanceCommand {
+    /// When what is to be done
+    Due,
+    /// Put on record that an item was done; a supervisor has to be signed in
+    Done {
+        /// inspection, cleaning, battery, keys, certificate or backup
+        #[arg(value_name = "ITEM", value_parser = work)]
+        item: Item,
+        /// What was found or done
+        #[command(flatten)]
+        note: Note,
+    },
+    /// What was done, newest first
+    Log {
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
 }
 
 /// `posctl report …`
@@ -384,6 +419,14 @@ fn drill(text: &str) -> Result<String, String> {
     let known = text == "list" || DrillName::from_word(text).is_some();
     let words = || ["list"].into_iter().chain(DrillName::ALL.iter().map(|name| name.as_str()));
     if known { Ok(text.to_owned()) } else { Err(list("a drill", words())) }
+}
+
+fn work(text: &str) -> Result<Item, String> {
+    let known = || Item::ALL.iter().copied().filter(|item| item.is_work());
+    known().find(|item| item.as_str() == text).ok_or_else(|| {
+        let words: Vec<_> = known().map(Item::as_str).collect();
+        format!("one of {}", words.join(", "))
+    })
 }
 
 fn role(text: &str) -> Result<Role, String> {

@@ -1,17 +1,21 @@
 //! `posctl doctor`: what is the first broken link, who acts, and what to do; an exit code by class.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use serde_json::json;
 
+use crate::app::config::DEFAULT_PATH;
 use crate::app::posctl::Exit;
 use crate::app::posctl::cause::{explain, who_acts};
 use crate::app::posctl::error::Fault;
+use crate::app::posctl::inventory;
 use crate::app::posctl::output::{Voice, snake_keys, table, text, truth};
 use crate::app::posctl::support;
 use crate::app::posctl::text as words;
 use crate::bus::client::{Client, Event, Row};
 use crate::domain::diagnosis::Class;
+use crate::domain::inventory::Inventory;
 
 /// The component of the last row.
 const VERDICT: &str = "verdict";
@@ -37,8 +41,23 @@ pub async fn run(client: &Client, voice: Voice) -> Result<Exit, Fault> {
     // Who may be called is beside the verdict; without it the verdict stands all the same.
     let manager = snake_keys(&client.manager().await.unwrap_or_default());
     let class = Class::from_word(text(&verdict, "class")).unwrap_or(Class::Software);
-    voice.tell(&json!({ "rows": steps, "verdict": verdict }), || report(&steps, &verdict, &manager, voice));
+    let inventory = inventory(client, &manager).await;
+    let issues = inventory::issues(&inventory);
+    voice.tell(&json!({ "rows": steps, "verdict": verdict, "known_issues": issues }), || {
+        let report = report(&steps, &verdict, &manager, voice);
+        match issues.is_empty() {
+            true => report,
+            false => format!("{report}\n\n{}", inventory::issue_lines(&inventory, voice)),
+        }
+    });
     Ok(exit(class))
+}
+
+/// What the machine consists of: a published fault of a part may be behind what was found.
+async fn inventory(client: &Client, manager: &Row) -> Inventory {
+    let reader = snake_keys(&client.reader().await.unwrap_or_default());
+    let keypad = snake_keys(&client.keypad().await.unwrap_or_default());
+    inventory::take(manager, &reader, &keypad, Path::new(DEFAULT_PATH))
 }
 
 fn exit(class: Class) -> Exit {

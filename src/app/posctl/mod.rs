@@ -13,7 +13,9 @@ pub(super) mod error;
 mod guard;
 mod heal;
 mod hints;
+mod inventory;
 mod journal;
+mod maintenance;
 mod money;
 mod output;
 pub mod pages;
@@ -138,6 +140,10 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
             report::make(&BusAddress::from_argument(&cli.bus), arguments, voice).await?;
             return Ok(Exit::Done);
         }
+        Command::Inventory { config } => {
+            inventory::show(&BusAddress::from_argument(&cli.bus), config, voice).await;
+            return Ok(Exit::Done);
+        }
         _ => {}
     }
     let address = BusAddress::from_argument(&cli.bus);
@@ -184,6 +190,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         Command::Doctor => return doctor::run(&client, voice).await,
         Command::SelfTest(arguments) => return selftest::run(&client, arguments, voice).await,
         Command::Heal(command) => heal::obey(&client, *command, voice).await?,
+        Command::Maintenance { command } => maintenance::obey(&client, command.as_ref(), voice).await?,
         Command::Hints => hints::show(&client, voice).await?,
         Command::Drill(arguments) => return drill::obey(&client, arguments, voice).await,
         Command::Training(command) => training::obey(&client, *command, voice).await?,
@@ -193,6 +200,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         Command::Config(_)
         | Command::Completions { .. }
         | Command::Man { .. }
+        | Command::Inventory { .. }
         | Command::Report(_)
         | Command::DecodeReport { .. } => {}
     }

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::app::posctl::cause::explain;
 use crate::app::posctl::error::Fault;
-use crate::app::posctl::hints;
 use crate::app::posctl::output::{Voice, number, snake_keys, text, truth};
 use crate::app::posctl::support;
 use crate::app::posctl::text as words;
 use crate::app::posctl::transactions::time;
 use crate::app::posctl::ways;
+use crate::app::posctl::{hints, maintenance};
 use crate::bus::client::{Client, Row};
 use crate::diagnose::next_step::{Facts, IN_TRAINING, next_step};
 use crate::domain::cause::Cause;
@@ -60,6 +60,7 @@ impl Overview {
             "health": of_manager("health"),
             "components": of_manager("components"),
             "hints": of_manager("hints"),
+            "notices": of_manager("notices"),
             "training": of_manager("training"),
             "version": of_manager("version"),
             "support": of_manager("support_contacts"),
@@ -85,6 +86,7 @@ impl Overview {
         }
         lines.push(keys_line(&self.keys, voice));
         lines.extend(hints::lines(self.manager.get("hints"), voice));
+        lines.extend(maintenance::line(self.manager.get("notices"), voice));
         lines
     }
 

@@ -11,6 +11,7 @@ mod local;
 mod names;
 mod netlink;
 mod power;
+mod wear;
 
 pub use acquirer::acquirer;
 pub use control::{Contrast, control};
@@ -19,6 +20,7 @@ pub use gateway::gateway;
 pub use local::{Local, Router, local};
 pub use names::names;
 pub use power::power;
+pub use wear::{Wear, wear};
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -12,8 +12,11 @@ use super::registers;
 /// Must come first after power-up.
 pub const SAM_CONFIGURATION: u8 = 0x14;
 
-/// IC PN532, version 1.6, revision 7 as the recorded clients know it: ISO 14443 A and B, ISO 18092.
-const FIRMWARE: [u8; 4] = [0x32, 0x01, 0x06, 0x07];
+/// IC PN532; what it can do: ISO 14443 A and B, ISO 18092.
+const CHIP: u8 = 0x32;
+const ABILITIES: u8 = 0x07;
+/// Version 1.6, as the recorded clients know it.
+pub const USUAL_FIRMWARE: [u8; 2] = [0x01, 0x06];
 /// One try to find a card in the field.
 const POLL_TRY: Duration = Duration::from_millis(5);
 /// The most that InDataExchange hands over at once.
@@ -27,6 +30,8 @@ const MORE: u8 = 0x40;
 pub struct Settings {
     /// Keep silent until SAMConfiguration has come, as the chip's manual demands.
     pub strict_sam: bool,
+    /// Version and revision of the firmware.
+    pub firmware: [u8; 2],
     /// Chooses noise.
     pub seed: u64,
     /// The most bytes of an answer that InDataExchange hands over before it says "more" (at most 262).
@@ -65,7 +70,13 @@ impl Default for Configured {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { strict_sam: false, seed: 1, more_above: MAX_EXCHANGE, card_time: Duration::ZERO }
+        Self {
+            strict_sam: false,
+            firmware: USUAL_FIRMWARE,
+            seed: 1,
+            more_above: MAX_EXCHANGE,
+            card_time: Duration::ZERO,
+        }
     }
 }
 
@@ -105,7 +116,10 @@ pub fn react(chip: &mut Chip, command: &[u8]) -> Reaction {
     let Some((&code, parameters)) = command.split_first() else { return Reaction::SyntaxError };
     match code {
         0x00 => diagnose(chip, parameters),
-        0x02 => at_once(code, &FIRMWARE),
+        0x02 => {
+            let [version, revision] = chip.settings.firmware;
+            at_once(code, &[CHIP, version, revision, ABILITIES])
+        }
         0x04 => general_status(chip),
         0x06 => read_registers(chip, parameters),
         0x08 => write_registers(chip, parameters),

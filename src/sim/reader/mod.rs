@@ -72,6 +72,9 @@ pub struct Args {
     /// Keep silent until SAMConfiguration, as the chip's manual demands.
     #[arg(long)]
     strict_sam: bool,
+    /// Firmware that it says it has, as 1.6.
+    #[arg(long, value_name = "VERSION", value_parser = firmware, default_value = "1.6")]
+    firmware: [u8; 2],
     /// Hand answers of more than so many bytes over in parts (at most 262).
     #[arg(long, value_name = "BYTES", default_value_t = 262)]
     more_above: usize,
@@ -94,6 +97,7 @@ pub fn run(args: Args) -> Result<(), String> {
     let hand = Hand::new(card_settings(&args)?, args.tap_delay_ms.map(Duration::from_millis));
     let settings = Settings {
         strict_sam: args.strict_sam,
+        firmware: args.firmware,
         seed: args.seed,
         more_above: args.more_above,
         card_time: Duration::from_millis(args.card_time_ms),
@@ -107,6 +111,12 @@ pub fn run(args: Args) -> Result<(), String> {
     }
     println!("ready {}", link.display());
     server.run()
+}
+
+fn firmware(text: &str) -> Result<[u8; 2], String> {
+    let numbers =
+        text.split_once('.').and_then(|(version, revision)| Some([version.parse().ok()?, revision.parse().ok()?]));
+    numbers.ok_or_else(|| "write two numbers, as 1.6".to_owned())
 }
 
 fn card_settings(args: &Args) -> Result<CardSettings, String> {

@@ -43,6 +43,7 @@ fn snapshot(state: TerminalState, cause: Option<Cause>) -> Snapshot {
         queue: QueueView::default(),
         host: HostView::default(),
         habits: Vec::new(),
+        notices: Default::default(),
     }
 }
 

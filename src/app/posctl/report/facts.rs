@@ -1,6 +1,6 @@
 //! Everything that is asked of the daemon and the machine, with a note of what could not be had.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -68,6 +68,7 @@ pub struct Facts {
     pub decisions: Vec<Value>,
     pub configuration: Value,
     pub missing: Vec<String>,
+    pub config: PathBuf,
     reached: bool,
 }
 
@@ -109,7 +110,7 @@ impl Facts {
 
 /// Asks everybody.
 pub async fn gather(address: &BusAddress, arguments: &ReportArguments) -> Facts {
-    let mut facts = Facts::default();
+    let mut facts = Facts { config: arguments.config.clone(), ..Facts::default() };
     let (shown, state_dir) = configuration::read(&arguments.config);
     facts.configuration = shown;
     match Client::connect(address).await {

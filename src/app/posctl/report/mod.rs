@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::app::machine;
 use crate::app::posctl::cli::ReportArguments;
 use crate::app::posctl::error::Fault;
+use crate::app::posctl::inventory;
 use crate::app::posctl::output::Voice;
 use crate::app::posctl::support;
 use crate::app::posctl::transactions::time;
@@ -115,6 +116,7 @@ fn report(facts: &Facts, code: &str, at: u64, journal: &str) -> Value {
             "keypad": facts.device(&facts.keypad),
             "libraries": libraries(),
         },
+        "inventory": inventory::value(&inventory::take(&facts.manager, &facts.reader, &facts.keypad, &facts.config)),
         "configuration": facts.configuration,
         "journal": journal,
     })

@@ -10,22 +10,23 @@ mod devices;
 mod diagnosis;
 mod heal;
 mod maintenance;
+mod profile_files;
+mod summary;
 mod support;
 pub mod training;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::domain::ids::{MerchantId, TerminalId};
-use crate::domain::link::{Endpoint, Trust};
+use crate::domain::link::Endpoint;
 use crate::domain::prompt::Language;
 use crate::domain::support::Contacts;
 use crate::domain::training::TERMINAL as TRAINING_TERMINAL;
 use crate::host::message::Identity;
-use crate::host::profile::{Profile, Source};
-use crate::host::settings::{At, Complaint, Complaints, Place, Section, parse};
+use crate::host::profile::Profile;
+use crate::host::settings::{At, Complaint, Complaints, Section, parse};
 
 pub use devices::{KeypadConfig, ReaderConfig};
 pub use heal::HealConfig;
@@ -37,8 +38,6 @@ pub const DEFAULT_PATH: &str = "/etc/smartposd/smartposd.toml";
 const PROFILE_DIRS: [&str; 2] = ["/usr/share/smartposd/profiles", "/etc/smartposd/profiles"];
 /// Where the daemon keeps what must survive, unless told otherwise.
 const STATE_DIR: &str = "/var/lib/smartposd";
-/// How many profiles may stand on top of each other.
-const DEEPEST_BASE: usize = 4;
 
 /// Everything that is configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -157,10 +156,10 @@ pub fn check(path: &Path) -> Result<String, Vec<String>> {
         ConfigError::Unreadable { .. } => vec![error.to_string()],
         ConfigError::Refused(complaints) => lines(&complaints),
     })?;
-    if let Some(problem) = config.profile.trust.file().and_then(certificate_problem) {
+    if let Some(problem) = config.profile.trust.file().and_then(profile_files::certificate_problem) {
         return Err(vec![problem]);
     }
-    Ok(summary(&config))
+    Ok(summary::summary(&config))
 }
 
 fn lines(complaints: &[Complaint]) -> Vec<String> {
@@ -201,7 +200,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
         Purpose::Live => name,
         Purpose::Training => training_profile,
     };
-    let Some(sources) = gather(&name, &dirs, complaints) else { return Ok(None) };
+    let Some(sources) = profile_files::gather(&name, &dirs, complaints) else { return Ok(None) };
     let profile = Profile::read(&sources)?;
     let device = device(&profile, licence, serial, &name, complaints);
     let own = terminal_id.zip(merchant_id).map(|(terminal, merchant)| (terminal.value, merchant.value));
@@ -295,110 +294,4 @@ fn device(
         }
         _ => None,
     }
-}
-
-/// All files of a profile, the most general first.
-fn gather(name: &At<String>, dirs: &[PathBuf], complaints: &Complaints) -> Option<Vec<Source>> {
-    let mut gathered: Vec<Source> = Vec::new();
-    let mut seen: Vec<String> = Vec::new();
-    let mut next = Some(name.clone());
-    while let Some(At { value: name, place }) = next.take() {
-        if seen.contains(&name) || seen.len() >= DEEPEST_BASE {
-            seen.push(name);
-            complaints.add(&place, format!("`base` goes round or too deep ({}); remove one", seen.join(" on ")));
-            return None;
-        }
-        let mut found = Vec::new();
-        for dir in dirs {
-            found.extend(read_file(&dir.join(format!("{name}.toml")), &place, complaints)?);
-        }
-        if found.is_empty() {
-            complaints.add(&place, not_found(&name, dirs));
-            return None;
-        }
-        // The last directory's word counts.
-        next = found.iter().rev().find_map(base_of);
-        found.append(&mut gathered);
-        gathered = found;
-        seen.push(name);
-    }
-    Some(gathered)
-}
-
-fn base_of(source: &Source) -> Option<At<String>> {
-    let (place, value) = parse(&source.file, &source.text).ok()?.take_text("base")?;
-    Some(At { value, place })
-}
-
-/// The file, `Some(None)` if there is none, `None` if it cannot be read.
-fn read_file(path: &Path, place: &Place, complaints: &Complaints) -> Option<Option<Source>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Some(Some(Source { file: path.display().to_string(), text })),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(None),
-        Err(error) => {
-            complaints.add(place, format!("{}: {error}", path.display()));
-            None
-        }
-    }
-}
-
-fn not_found(name: &str, dirs: &[PathBuf]) -> String {
-    let mut known: Vec<String> = dirs
-        .iter()
-        .filter_map(|dir| std::fs::read_dir(dir).ok())
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned))
-        .collect();
-    known.sort();
-    known.dedup();
-    let places = dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(" or ");
-    let known =
-        if known.is_empty() { "no profile is there".to_owned() } else { format!("there is: {}", known.join(", ")) };
-    format!("profile \"{name}\" is not in {places}; {known}")
-}
-
-fn certificate_problem(file: &Path) -> Option<String> {
-    match std::fs::read_to_string(file) {
-        Err(error) => Some(format!("{}: {error}; put the acquirer's certificate there", file.display())),
-        Ok(text) if !text.contains("-----BEGIN CERTIFICATE-----") => {
-            Some(format!("{}: no PEM certificate in it; convert it with openssl x509", file.display()))
-        }
-        Ok(_) => None,
-    }
-}
-
-fn summary(config: &Config) -> String {
-    let profile = &config.profile;
-    let tls = match &profile.trust {
-        Trust::Plain => "without TLS",
-        Trust::TrainingHost => "training host",
-        Trust::PinnedCa { .. } => "TLS, pinned authority",
-        Trust::PinnedCertificate { .. } => "TLS, pinned certificate",
-    };
-    let path = |path: &Option<PathBuf>| path.as_ref().map_or("auto".to_owned(), |path| path.display().to_string());
-    let addresses = profile.addresses.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(", ");
-    let files = config.profile_files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" + ");
-    let mut text = String::new();
-    let rows = [
-        ("terminal", format!("{} of merchant {}", config.terminal_id, config.merchant_id)),
-        ("profile", format!("{} ({files})", config.profile_name)),
-        ("host", format!("{addresses} ({tls})")),
-        ("keys", format!("sign-in {}, MAC {}", profile.forms.sign_in.digits(), profile.mac.rule.method)),
-        ("reader", reader_summary(&config.reader, path(&config.reader.path))),
-        ("keypad", path(&config.keypad.path) + if config.keypad.keyboards { ", keyboards too" } else { "" }),
-        ("state", config.state_dir.display().to_string()),
-    ];
-    for (name, value) in rows {
-        // Writing into a String cannot fail.
-        let _ = writeln!(text, "{name:<9} {value}");
-    }
-    text
-}
-
-fn reader_summary(reader: &ReaderConfig, path: String) -> String {
-    let mut text = format!("{path}, up to {} baud", reader.baud_max);
-    if let Some(line) = &reader.reset_line {
-        text += &format!(", reset line {line}");
-    }
-    text + if reader.usb_power { ", power cycle by USB" } else { "" }
 }

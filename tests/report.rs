@@ -77,6 +77,13 @@ fn a_fault_is_noted_reported_and_decoded_with_and_without_the_daemon() {
     assert!(whole["timeline"].as_array().unwrap().iter().any(|row| row["part"] == "reader"), "{whole}");
     assert!(!whole["decisions"].as_array().unwrap().is_empty(), "{whole}");
     assert!(whole["versions"]["libraries"]["zbus"].is_string());
+    // What the doctor found, what mended itself, and what is to be seen to.
+    let verdict = whole["probes"].as_array().unwrap().iter().find(|row| row["component"] == "verdict").unwrap();
+    assert_eq!(verdict["cause"], "N05", "{whole}");
+    for part in ["mended", "hints", "notices"] {
+        assert!(whole[part].is_array(), "{part}: {whole}");
+    }
+    assert_eq!((&whole["training"], &whole["inventory"].is_object()), (&Value::Bool(false), &true), "{whole}");
 
     // The night is over, the daemon has gone: the code of last night's fault is still there.
     rig.stop_daemon();

@@ -112,6 +112,15 @@ fn the_guided_key_test_passes_good_keys_and_names_those_that_bounce_or_stick() {
     assert_eq!((code, &found["cause"]), (12, &Value::from("H07")), "{said:?}");
     assert!(found["evidence"].as_str().unwrap().ends_with("bouncing: 5"), "{found}");
 
+    let gone = begin(&rig, "keys", "keypad");
+    rig.keypad_order("unplug");
+    let (code, said) = end(gone);
+    assert_eq!((code, &row(&said, "key-press")["cause"]), (12, &Value::from("H05")), "{said:?}");
+    rig.keypad_order("plug");
+    eventually("the keypad to be back", || {
+        (json_of(&rig, &["status"], "").1[0]["keypad"]["state"] == "ready").then_some(())
+    });
+
     let stuck = begin(&rig, "keys", "keypad");
     rig.keypad_order("hold 3 30");
     rig.keypad_order("type 012456789 enter cancel");

@@ -158,8 +158,9 @@ fn a_damaged_page_is_found_by_the_check_and_by_whoever_reads_it() {
             assert!(text.contains(path.to_str().unwrap()) && text.contains("keep the file"), "{text}");
         };
         match Store::open(&path, Vault::new(&[7; 32])) {
-            Ok(store) => {
+            Ok(mut store) => {
                 damaged(&store.integrity().unwrap_err());
+                damaged(&store.integrity_while(|| true).unwrap_err());
                 found_by_check += 1;
                 if let Err(error) = store.load() {
                     damaged(&error);
@@ -174,6 +175,19 @@ fn a_damaged_page_is_found_by_the_check_and_by_whoever_reads_it() {
         assert!(path.exists());
     }
     assert!(pages > 20 && found_by_check > 10 && found_by_start > 3, "{pages} {found_by_check} {found_by_start}");
+}
+
+#[test]
+fn a_check_that_may_take_no_longer_stops_and_leaves_the_store_usable() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    for id in 1..=200 {
+        sale(&mut store, id);
+    }
+    assert!(store.integrity_while(|| true).unwrap());
+    assert!(!store.integrity_while(|| false).unwrap(), "it was stopped at its first look at the clock");
+    store.integrity().unwrap();
+    sale(&mut store, 201);
 }
 
 /// Runs a child whose calls on the log go wrong as told; `None` where nobody may trace.

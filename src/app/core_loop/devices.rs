@@ -56,6 +56,7 @@ impl Core {
             }
             KeypadDeviceEvent::Closed { why } => {
                 self.missing[1] = why.to_string();
+                self.keypad_lost();
                 KeypadEvent::Closed
             }
             KeypadDeviceEvent::Key { code, value, stamp } => {

@@ -136,6 +136,14 @@ impl Core {
         self.end_trial(answer);
     }
 
+    /// The keypad has gone, and with it whatever was tried there.
+    pub(super) fn keypad_lost(&mut self) {
+        let Some(check) = self.trial.as_ref().filter(|_| self.keypad_is_tried()).map(|trial| trial.check) else {
+            return;
+        };
+        self.end_trial(Checked::failed(check.as_str(), Cause::H05, "the keypad has gone"));
+    }
+
     /// Whether the keypad serves a test.
     pub(super) fn keypad_is_tried(&self) -> bool {
         self.trial.as_ref().is_some_and(|trial| trial.device() == Some(Device::Keypad))

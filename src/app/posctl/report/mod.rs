@@ -102,6 +102,7 @@ fn report(facts: &Facts, code: &str, at: u64, journal: &str) -> Value {
         "faults": facts.faults,
         "mended": facts.mended,
         "hints": facts.manager.get("hints"),
+        "notices": facts.manager.get("notices"),
         "training": facts.manager.get("training"),
         "probes": facts.probes,
         "queue": facts.queue,

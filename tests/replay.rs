@@ -1,7 +1,7 @@
 //! Captures of the wires, played to the shipped daemon: every `tests/transcripts/*.capture` is a test by being there.
 //!
 //! Proves: what was recorded once happens again, and a replay notices a difference of one character. A capture is made by
-//! `posctl record`, and these three anew by `UPDATE_TRANSCRIPTS=1 cargo test --test replay`.
+//! `posctl record`, and these anew by `UPDATE_TRANSCRIPTS=1 cargo test --test replay`.
 
 #[path = "common/rig.rs"]
 mod rig;
@@ -81,6 +81,14 @@ fn captures_are_made_anew_on_demand() {
         rig.keypad_order("cancel");
         assert_eq!(sale.result()["outcome"], "cancelled");
     });
+    record(test, "reader-times-out.capture", |rig| {
+        let sale = rig.begin_sale("7.00", "captured");
+        sale.wait_prompt("present-card");
+        rig.reader_order("card in remove-after 2");
+        sale.wait_prompt("present-again");
+        rig.keypad_order("cancel");
+        assert_eq!(sale.result()["outcome"], "cancelled");
+    });
 }
 
 /// Plays a capture to a daemon of its own.
@@ -103,7 +111,7 @@ fn replay(test: &str, capture: &Path) -> Option<Output> {
 #[test]
 fn every_capture_happens_again() {
     let captures = captures();
-    assert!(captures.len() >= 4, "{captures:?}");
+    assert!(captures.len() >= 5, "{captures:?}");
     for capture in captures {
         let Some(output) = replay("every_capture_happens_again", &capture) else { return };
         let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -131,6 +131,27 @@ impl Capture {
         }
         all
     }
+
+    /// The first difference of what is compared. A message too many to the host is one too; a prompt too many is not, since
+    /// whether one is shown may depend on how long the one before it stood.
+    pub fn compare(&self, second: &Self) -> Result<(), String> {
+        for wire in [Wire::Host, Wire::App] {
+            let (first, second) = (self.essence(wire), second.essence(wire));
+            for (at, (number, was)) in first.iter().enumerate() {
+                match second.get(at) {
+                    Some((_, now)) if now == was => {}
+                    Some((_, now)) => return Err(format!("line {number} of the capture: {was}\nnow: {now}")),
+                    None => return Err(format!("line {number} of the capture: {was}\nnow: nothing")),
+                }
+            }
+            if wire == Wire::Host
+                && let Some((_, more)) = second.get(first.len())
+            {
+                return Err(format!("after the last of these lines of the capture: nothing\nnow: {more}"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// InListPassiveTarget: a reader that looks for a card has been brought up.
@@ -178,6 +199,15 @@ mod tests {
         let odd = format!("{HEAD}\n 1.0 reader open\n now reader open\n");
         assert!(Capture::parse(&odd).unwrap_err().starts_with("line 3:"));
         assert!(Capture::parse(&format!("{HEAD}\n 1.0 radio open\n")).unwrap_err().starts_with("line 2:"));
+    }
+
+    #[test]
+    fn a_request_too_many_and_one_too_few_are_differences() {
+        let reversal = " 2.0 host -> {\"fields\":{\"4\":\"000000001280\"},\"mti\":\"0400\"}\n";
+        let capture = |times: usize| Capture::parse(&format!("{HEAD}\n{}", reversal.repeat(times))).unwrap();
+        assert_eq!(capture(1).compare(&capture(1)), Ok(()));
+        assert!(capture(1).compare(&capture(2)).unwrap_err().contains("nothing\nnow: -> "));
+        assert!(capture(1).compare(&capture(0)).unwrap_err().ends_with("now: nothing"));
     }
 
     #[test]

@@ -25,8 +25,11 @@ const AFTER_HELP: &str = "\
 Needs a daemon that is signed in with a simulated acquirer (--pin 111111: every typed digit is a 1) and whose card reader is
 at --link, where nothing is before this begins. Prints `ready` once it has begun.
 
-Compared: commands to the reader, but for the data of a card; requests to the host, but for trace, times, batch, references;
-prompts and outcomes. Answers of the host by their response code. Times are not compared.
+Compared: frames to the reader once it looks for a card, of those to a card only class, instruction, parameters and length, of
+a selection all; requests to the host, and that there is none too many; prompts and outcomes. Answers of the host by their
+response code. Not compared: fields 11, 12, 13, 15, 37, 38, 60, 61 (trace, times, references, batch) and 55 (data of the
+chip) of a request, what a capture hides, times, and how the reader is brought up. MACs and PIN blocks are made anew with
+the keys of the simulated acquirer, which checks them.
 
 Last line: replay: N events, the same. Otherwise the first difference, and exit code 1.";
 

@@ -53,6 +53,8 @@ fn probed(row: &Row) -> Probed {
         None | Some("not-needed") => Probed::NotMade,
         Some("not-tried" | "not-run" | "timed-out") => Probed::NotPossible,
         Some("failed") => Probed::Bad,
+        // The cause beside it is the part's last one, which the probe has just refuted.
+        Some("worked") => Probed::Good,
         Some(_) if text(row, "cause").is_empty() => Probed::Good,
         Some(_) => Probed::Bad,
     }
@@ -79,6 +81,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::diagnose::short_code::PROBES;
+    use crate::domain::diagnosis::Step;
 
     #[test]
     fn a_row_of_the_diagnosis_becomes_a_verdict() {
@@ -92,6 +96,16 @@ mod tests {
         assert_eq!(of("failed"), Probed::Bad);
         assert_eq!(of("not-needed"), Probed::NotMade);
         assert_eq!([of("not-run"), of("timed-out")], [Probed::NotPossible; 2]);
+        let mended = json!({"component": "host", "state": "answered", "finding": "worked", "cause": "N05"});
+        assert_eq!(verdict(mended), Probed::Good, "the cause of before");
+    }
+
+    #[test]
+    fn every_step_of_a_diagnosis_has_its_place() {
+        let placed = |step: &Step| PROBES.contains(&step.as_str());
+        let without: Vec<Step> = Step::ALL.iter().copied().filter(|step| !placed(step)).collect();
+        // Reader and keypad have places of their own; who is signed in is no fault.
+        assert_eq!(without, [Step::Reader, Step::Keypad, Step::Operator]);
     }
 
     #[test]

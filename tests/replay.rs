@@ -86,6 +86,11 @@ fn captures_are_made_anew_on_demand() {
         sale.wait_prompt("present-card");
         rig.reader_order("card in remove-after 2");
         sale.wait_prompt("present-again");
+        // The reader looks for a card again after a moment; a cancel that races with it would be another story each time.
+        eventually("the next look for a card", || {
+            let text = fs::read_to_string(rig.path("reader-times-out.capture")).ok()?;
+            (text.matches("-> 0000FF04FCD44A").count() == 2).then_some(())
+        });
         rig.keypad_order("cancel");
         assert_eq!(sale.result()["outcome"], "cancelled");
     });

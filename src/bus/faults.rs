@@ -26,14 +26,19 @@ const LONGEST: u64 = 600;
 const LARGEST: u64 = 4 << 20;
 
 /// The order to begin a capture, with its bounds.
-pub(super) fn record(to: std::os::fd::OwnedFd, seconds: Option<u64>, bytes: Option<u64>) -> Result<Command> {
+pub(super) fn record(
+    visit: &Visit,
+    to: std::os::fd::OwnedFd,
+    seconds: Option<u64>,
+    bytes: Option<u64>,
+) -> Result<Command> {
     let bounded = |name: &str, value: Option<u64>, most: u64| {
         let value = value.unwrap_or(most);
         if (1..=most).contains(&value) { Ok(value) } else { Err(Error::invalid(format!("{name} is 1 to {most}"))) }
     };
     let span = std::time::Duration::from_secs(bounded("seconds", seconds, LONGEST)?);
     let bytes = usize::try_from(bounded("bytes", bytes, LARGEST)?).unwrap_or(usize::MAX);
-    Ok(Command::Record { to, span, bytes })
+    Ok(Command::Record { connection: visit.caller.connection.clone(), to, span, bytes })
 }
 
 /// `LastFaults`.

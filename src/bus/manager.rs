@@ -140,7 +140,7 @@ impl Manager {
         let mut options = Options::new(options);
         let (seconds, bytes) = (options.number("seconds")?, options.number("bytes")?);
         options.finish()?;
-        let command = faults::record(take_target(fd::OwnedFd::from(to))?, seconds, bytes)?;
+        let command = faults::record(&visit, take_target(fd::OwnedFd::from(to))?, seconds, bytes)?;
         done(self.gate.ask(&visit, command, ANSWER).await?)
     }
 

@@ -50,15 +50,15 @@ impl fmt::Display for Pan {
     }
 }
 
-/// Whether something in a text of a person looks like a card number: 13 digits or more in a row, blanks and dashes
-/// between them not counted. Transaction codes are taken out first; reference numbers (12 digits) are too short.
+/// Whether something in a text of a person looks like a card number: 13 digits or more in a row, of either width, with blanks,
+/// dashes, dots and low lines between them not counted. Transaction codes are taken out first; reference numbers (12 digits) are too short.
 pub fn stands_in(text: &str) -> bool {
     let mut digits = 0u32;
     for word in text.split_whitespace().filter(|word| word.parse::<TransactionCode>().is_err()) {
         for c in word.chars() {
             match c {
-                '0'..='9' => digits += 1,
-                '-' => {}
+                '0'..='9' | '０'..='９' => digits += 1,
+                '-' | '.' | '_' | '·' | '–' => {}
                 _ => digits = 0,
             }
             if digits >= SHORTEST_WRITTEN {
@@ -76,7 +76,13 @@ mod tests {
 
     #[test]
     fn a_card_number_in_a_text_is_seen() {
-        for text in ["6200000000000000018", "the card 4000 0012 3456 7899, gone", "no.4000-0012-3456-7899"] {
+        for text in [
+            "6200000000000000018",
+            "the card 4000 0012 3456 7899, gone",
+            "no.4000-0012-3456-7899",
+            "6200.0000.0000.0000.018",
+            "４０００００１２３４５６７８９９",
+        ] {
             assert!(stands_in(text), "{text}");
         }
         let terminal = TerminalId::new("99000001").unwrap();

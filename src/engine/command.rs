@@ -217,6 +217,8 @@ pub enum Command {
     Timeline,
     /// Begins a redacted capture of all wires.
     Record {
+        /// Whose capture it is; it ends when this one leaves the bus.
+        connection: String,
         /// An empty file of the caller's.
         to: std::os::fd::OwnedFd,
         /// How long at most.

@@ -29,6 +29,11 @@ impl Core {
         let now = (self.clock)();
         let Request { command, reply } = request;
         self.record_request(now.mono, &command);
+        if let Command::ClientGone { connection } = &command
+            && self.recorder_of == *connection
+        {
+            self.stop_recording(now.mono);
+        }
         let answered = match command {
             Command::List(filter) => {
                 let listed = self.teller.store().list(&filter);
@@ -45,7 +50,13 @@ impl Core {
             Command::HealLog { limit } => Ok(self.heal_log(limit)),
             Command::LeaveSafeMode => Ok(self.leave_safe_mode()),
             Command::Upkeep(question) => Ok(self.answer_upkeep(now, question)),
-            Command::Record { to, span, bytes } => Ok(self.begin_recording(now, to, span, bytes)),
+            Command::Record { connection, to, span, bytes } => {
+                let begun = self.begin_recording(now, to, span, bytes);
+                if begun.is_ok() {
+                    self.recorder_of = connection;
+                }
+                Ok(begun)
+            }
             Command::StopRecording => Ok(Ok(self.stop_recording(now.mono))),
             Command::LastFaults => Ok(Ok(Reply::LastFaults(self.faults.chronicle.notes()))),
             Command::Timeline => Ok(Ok(Reply::Timeline(self.faults.chronicle.moments()))),

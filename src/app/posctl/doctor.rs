@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -13,15 +14,20 @@ use crate::app::posctl::inventory;
 use crate::app::posctl::output::{Voice, snake_keys, table, text, truth};
 use crate::app::posctl::support;
 use crate::app::posctl::text as words;
-use crate::bus::client::{Client, Event, Row};
+use crate::bus::client::{Client, ClientError, Event, Row};
 use crate::domain::diagnosis::Class;
 use crate::domain::inventory::Inventory;
 
+/// A daemon that works answers a question about itself within this.
+const ALIVE: Duration = Duration::from_secs(5);
 /// The component of the last row.
 const VERDICT: &str = "verdict";
 
 /// Runs the diagnosis, with each step on a terminal's standard error as it comes.
 pub async fn run(client: &Client, voice: Voice) -> Result<Exit, Fault> {
+    // Who may be called stands beside the verdict. A daemon that does not even say that will not find anything either.
+    let manager = tokio::time::timeout(ALIVE, client.manager()).await.map_err(|_| ClientError::TimedOut)?;
+    let manager = snake_keys(&manager?);
     let mut events = client.events().await?;
     let call = client.run_diagnosis();
     tokio::pin!(call);
@@ -38,8 +44,6 @@ pub async fn run(client: &Client, voice: Voice) -> Result<Exit, Fault> {
     };
     let (verdict, steps): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| text(row, "component") == VERDICT);
     let verdict = verdict.into_iter().next().unwrap_or_default();
-    // Who may be called is beside the verdict; without it the verdict stands all the same.
-    let manager = snake_keys(&client.manager().await.unwrap_or_default());
     let class = Class::from_word(text(&verdict, "class")).unwrap_or(Class::Software);
     let inventory = inventory(client, &manager).await;
     let issues = inventory::issues(&inventory);

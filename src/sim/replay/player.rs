@@ -74,6 +74,9 @@ impl Player {
             (None, Some(scratch)) => scratch.join("second.capture"),
             (None, None) => return Err("no place for the second capture".to_owned()),
         };
+        // Said at once, not after waiting for what cannot come.
+        order(&places.acquirer, "faults")?;
+        order(&places.keypad, "status")?;
         let line = Line::plug(&places.link)?;
         let answers = answers(text);
         let (recording, apps) = (None, Vec::new());

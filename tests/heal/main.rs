@@ -46,9 +46,10 @@ const FAULTS: [Injection; 19] = [
     ("database damaged, brought back", machine::database_damaged),
 ];
 
+/// All of them, by `tests/heal.sh`, which is a part of the whole run of its own: `HEAL_ONLY` is a part of names.
 #[test]
 fn every_fault_heals() {
-    let only = std::env::var("HEAL_ONLY").unwrap_or_default();
+    let Ok(only) = std::env::var("HEAL_ONLY") else { return };
     let (mut rows, mut broken, mut skipped) = (Vec::new(), Vec::new(), 0);
     for (name, inject) in FAULTS.iter().filter(|f| f.0.contains(&only)) {
         match catch_unwind(AssertUnwindSafe(|| inject(name))) {

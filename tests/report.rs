@@ -124,3 +124,31 @@ fn a_misread_code_names_the_group_and_qr_and_words_come_in_both_languages() {
     let refused = posctl(&["decode-report", &code[..code.len() - 6]], "C.UTF-8");
     assert!(said(&refused).contains("group 8 is left out"), "{}", said(&refused));
 }
+
+/// Whoever records and is killed leaves no capture behind, and a daemon that hangs is named, not waited for.
+#[test]
+fn a_capture_ends_with_its_caller_and_a_hanging_daemon_is_named() {
+    use std::process::Stdio;
+    let Some(rig) = Rig::ready("a_capture_ends_with_its_caller_and_a_hanging_daemon_is_named", setup()) else { return };
+    let place = |name: &str| rig.path(name).display().to_string();
+    let mut command = rig.posctl_command(&["record", &place("first"), "--seconds", "600", "--no-reset"]);
+    let mut recording = rig::Process(command.stdout(Stdio::null()).stdin(Stdio::null()).spawn().unwrap());
+    let text = |name: &str| std::fs::read_to_string(rig.path(name)).unwrap_or_default();
+    eventually("the capture to begin", || text("first").starts_with("smartpos capture").then_some(()));
+    let busy = rig.posctl(&["record", &place("second"), "--seconds", "1"]);
+    assert!(String::from_utf8_lossy(&busy.stderr).contains("Busy"));
+    recording.0.kill().unwrap();
+    eventually("the end of the capture", || text("first").contains(" end done").then_some(()));
+    assert!(rig.posctl(&["record", &place("third"), "--seconds", "1", "--no-reset"]).status.success());
+
+    let daemon = nix::unistd::Pid::from_raw(rig.daemon_pid().try_into().unwrap());
+    nix::sys::signal::kill(daemon, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    let start = std::time::Instant::now();
+    let doctor = rig.posctl(&["doctor"]);
+    let took = start.elapsed();
+    nix::sys::signal::kill(daemon, nix::sys::signal::Signal::SIGCONT).unwrap();
+    assert!(String::from_utf8_lossy(&doctor.stderr).contains("did not answer in time"), "{doctor:?}");
+    assert_eq!(doctor.status.code(), Some(1));
+    // Twice as long as it takes, for a busy machine.
+    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+}

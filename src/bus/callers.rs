@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 struct Client {
     uid: Option<u32>,
     in_flight: u32,
-    /// Whether the core may hold payments of this connection.
-    trades: bool,
+    /// Whether the core may hold payments or a capture of this connection.
+    holds: bool,
 }
 
 #[derive(Default)]
@@ -102,16 +102,16 @@ impl Callers {
     pub(super) fn while_connected<T>(
         &self,
         caller: &Caller,
-        trades: bool,
+        holds: bool,
         hand_over: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         let mut register = self.lock();
         let Some(client) = register.clients.get_mut(&caller.connection) else { return Err(gone()) };
-        client.trades |= trades;
+        client.holds |= holds;
         hand_over()
     }
 
-    /// Forgets a client that has left; whether the core may hold payments of it.
+    /// Forgets a client that has left; whether the core may hold something of it.
     pub(super) fn left(&self, connection: &str) -> bool {
         let mut register = self.lock();
         let known = register.clients.remove(connection);
@@ -121,7 +121,7 @@ impl Callers {
                 register.left.pop_front();
             }
         }
-        known.is_some_and(|c| c.trades)
+        known.is_some_and(|c| c.holds)
     }
 }
 

@@ -95,8 +95,12 @@ impl Gate {
 
     /// Hands a command to the core and waits for its answer.
     pub(super) async fn ask(&self, visit: &Visit, command: Command, patience: Duration) -> Result<Reply> {
-        let trades = matches!(command, Command::Create(_) | Command::FindByKey { .. } | Command::Start { .. });
-        let answer = self.callers.while_connected(&visit.caller, trades, || self.submit(command))?;
+        // What the core has to end when this client leaves.
+        let holds = matches!(
+            command,
+            Command::Create(_) | Command::FindByKey { .. } | Command::Start { .. } | Command::Record { .. }
+        );
+        let answer = self.callers.while_connected(&visit.caller, holds, || self.submit(command))?;
         match tokio::time::timeout(patience, answer).await {
             Ok(Ok(answer)) => answer.map_err(Error::from),
             Ok(Err(_)) => Err(Error::internal("the daemon is stopping; try again when it is back")),

@@ -26,6 +26,8 @@ const CHANGE: Duration = Duration::from_secs(60);
 const APPEAR: Duration = Duration::from_secs(30);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
+/// A daemon that works says within this whether it trains.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Whether the daemon is one of training.
 pub fn trains(manager: &Row) -> bool {
@@ -41,7 +43,11 @@ pub fn mark(result: &Row, voice: Voice) -> &'static str {
 /// Says so before anything else where nothing is real.
 pub async fn banner(client: &Client, voice: Voice) {
     // Whatever is wrong with the daemon, the command itself says it.
-    if !voice.json && client.manager().await.is_ok_and(|manager| trains(&manager)) {
+    if voice.json {
+        return;
+    }
+    let told = tokio::time::timeout(PATIENCE, client.manager()).await;
+    if matches!(told, Ok(Ok(manager)) if trains(&manager)) {
         print(voice.pick(
             "【培训】培训模式：不动用资金，不连接收单机构",
             "[TRAINING] training mode: no money moves, and nothing reaches the acquirer",

@@ -187,7 +187,7 @@ fn child_under_a_file_size_limit() {
 #[test]
 fn a_full_disk_refuses_commits_and_loses_none() {
     let directory = tempfile::tempdir().unwrap();
-    let script = r#"mount -t tmpfs -o size=12m none "$STORE_TEST_DIRECTORY" || { echo "no tmpfs here"; exit 0; }; exec "$0" "$@""#;
+    let script = r#"mount -t tmpfs -o size=15m none "$STORE_TEST_DIRECTORY" || { echo "no tmpfs here"; exit 0; }; exec "$0" "$@""#;
     let through = ["unshare", "-rm", "bash", "-c", script];
     let output = run_child(&through, "child_on_a_small_tmpfs", directory.path());
     let (said, erred) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -203,6 +203,7 @@ fn a_full_disk_refuses_commits_and_loses_none() {
 fn child_on_a_small_tmpfs() {
     let directory = child_directory();
     let ballast = directory.join("ballast");
-    std::fs::write(&ballast, vec![1u8; 2 << 20]).unwrap();
+    // As much as the log holds at most: it is copied into the database before anything else can be written.
+    std::fs::write(&ballast, vec![1u8; 5 << 20]).unwrap();
     on_a_small_disk(&directory, || std::fs::remove_file(&ballast).unwrap());
 }

@@ -37,7 +37,7 @@ pub const DEFAULT_PATH: &str = "/etc/smartposd/smartposd.toml";
 /// Where profiles are looked for unless told otherwise; later ones are laid over earlier ones.
 const PROFILE_DIRS: [&str; 2] = ["/usr/share/smartposd/profiles", "/etc/smartposd/profiles"];
 /// Where the daemon keeps what must survive, unless told otherwise.
-const STATE_DIR: &str = "/var/lib/smartposd";
+pub(super) const STATE_DIR: &str = "/var/lib/smartposd";
 
 /// Everything that is configured.
 #[derive(Clone, Debug, PartialEq)]

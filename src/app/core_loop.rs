@@ -81,8 +81,6 @@ pub struct Core {
     faults: Faults,
     /// The capture under way.
     recorder: Option<Recorder>,
-    /// The bus connection that wants it.
-    recorder_of: String,
     /// Where the reader was opened last.
     reader_port: Option<PathBuf>,
     /// The prompt that was shown last, for the journal.
@@ -135,7 +133,6 @@ impl Core {
             upkeep,
             faults: parts.faults,
             recorder: None,
-            recorder_of: String::new(),
             reader_port: None,
             shown: "idle",
             language: parts.language,

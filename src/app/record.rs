@@ -40,6 +40,8 @@ pub struct Recorder {
     to_reader: Decoder,
     from_host: Framer,
     held: Vec<(Instant, i32)>,
+    /// The bus connection whose capture it is.
+    owner: String,
 }
 
 impl Recorder {
@@ -64,12 +66,24 @@ impl Recorder {
             to_reader: Decoder::default(),
             from_host: Framer::new(Framer::USUAL_MAX),
             held: Vec::new(),
+            owner: String::new(),
         };
         recorder.put("smartpos capture 1\n".to_owned());
         for line in title {
             recorder.put(format!("# {line}\n"));
         }
         Ok(recorder)
+    }
+
+    /// The same for this connection of the bus.
+    #[must_use]
+    pub fn wanted_by(self, connection: String) -> Self {
+        Self { owner: connection, ..self }
+    }
+
+    /// Whether it is this connection's.
+    pub fn is_wanted_by(&self, connection: &str) -> bool {
+        self.owner == connection
     }
 
     /// When it ends by itself.
@@ -188,6 +202,10 @@ impl Recorder {
         self.release(at);
         self.line(at, "end", if self.bytes_left == 0 { "full" } else { "done" });
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02X}")).collect()
 }
 
 #[cfg(test)]

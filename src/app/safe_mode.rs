@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use crate::app::service::{Ended, Options, ServiceError};
 use crate::app::training;
 use crate::app::watchdog;
-use crate::app::wiring::{doctor, settings};
+use crate::app::wiring::{bus_core, doctor, settings};
 use crate::bus::{self, Request};
 use crate::diagnose::events::JournalEvent;
 use crate::domain::cause::Cause;
@@ -46,9 +46,7 @@ pub(super) async fn serve(options: Options, still: Standstill) -> Result<Ended, 
     let (updates, changes) = mpsc::channel(1);
     let (examinations, calls) = mpsc::channel(1);
     let doctor = tokio::spawn(doctor(&options.config, requests.clone(), snapshots.clone()).run(calls));
-    let core = bus::Core::new(requests, snapshots, examinations)
-        .training(options.config.training())
-        .with_support(options.config.support.clone());
+    let core = bus_core(&options.config, requests, snapshots, examinations);
     let mut served = bus::serve(options.bus.clone(), core, changes, options.authority).await?;
     watchdog::tell(&[NotifyState::Ready, NotifyState::Status("no store: refusing everything")]);
     let ping = async {

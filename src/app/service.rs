@@ -17,7 +17,7 @@ use crate::app::starts::{self, Starts};
 use crate::app::supervisor::{Order, Supervisor};
 use crate::app::training;
 use crate::app::watchdog::{self, Progress};
-use crate::app::wiring::{Assembled, Drivers, assemble, tested};
+use crate::app::wiring::{Assembled, Drivers, assemble, bus_core, tested};
 use crate::bus::authority::Authority;
 use crate::bus::{self, BusAddress};
 use crate::diagnose::events::JournalEvent;
@@ -218,10 +218,7 @@ async fn work(options: Options, assembled: Assembled, safe_mode: bool) -> Result
     let tester = tokio::spawn(tester.run(wanted_trials));
 
     let mut snapshots = outlets.snapshots.clone();
-    let bus_core = bus::Core::new(outlets.requests, outlets.snapshots, examinations)
-        .training(config.training())
-        .with_trials(trials)
-        .with_support(config.support.clone());
+    let bus_core = bus_core(&config, outlets.requests, outlets.snapshots, examinations).with_trials(trials);
     let mut served = bus::serve(options.bus, bus_core, outlets.updates, options.authority).await?;
     let machine = served.machine();
     let status = if safe_mode { "safe mode" } else { "serving" };

@@ -152,6 +152,16 @@ pub(super) fn doctor(
     Doctor::new(place, requests, snapshots)
 }
 
+/// The core as the bus sees it, with what the configuration says of the whole.
+pub(super) fn bus_core(
+    config: &Config,
+    requests: mpsc::Sender<bus::Request>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    doctor: mpsc::Sender<bus::Examination>,
+) -> bus::Core {
+    bus::Core::new(requests, snapshots, doctor).training(config.training()).with_support(config.support.clone())
+}
+
 /// What a self-test looks at besides the core.
 pub(super) fn tested(config: &Config) -> Tested {
     Tested {

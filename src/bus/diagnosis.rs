@@ -10,7 +10,7 @@ use crate::bus::gate::{Gate, Visit};
 use crate::bus::result::{Row, put_text};
 use crate::bus::{Examination, names, view};
 use crate::domain::cause::Cause;
-use crate::domain::diagnosis::{Fault, Finding, Found, Step, Verdict};
+use crate::domain::diagnosis::{Finding, Found, Step, Verdict};
 
 /// Ten seconds for the diagnosis, ten for the one that may be under way.
 const PATIENCE: Duration = Duration::from_secs(22);
@@ -41,7 +41,7 @@ pub(super) async fn run(gate: &Gate, connection: &Connection, visit: &Visit) -> 
 async fn tell(gate: &Gate, connection: &Connection, visit: &Visit, finding: &Finding) {
     let signal = Message::signal(names::ROOT, names::MANAGER_INTERFACE, "DiagnosisStep");
     let signal = signal.destination(visit.caller.connection.as_str());
-    if let Ok(message) = signal.build(&(row(&view::parts(&gate.snapshot()), finding, None),)) {
+    if let Ok(message) = signal.build(&(row(&view::parts(&gate.snapshot()), finding, finding.known_cause()),)) {
         // A caller who has gone hears nothing; the diagnosis ends by itself.
         let _ = connection.send(&message).await;
     }
@@ -49,8 +49,8 @@ async fn tell(gate: &Gate, connection: &Connection, visit: &Visit, finding: &Fin
 
 fn rows(gate: &Gate, verdict: &Verdict) -> Vec<Row> {
     let parts = view::parts(&gate.snapshot());
-    let blamed = |finding: &Finding| verdict.cause.filter(|_| verdict.step == Some(finding.step));
-    let mut rows: Vec<Row> = verdict.findings.iter().map(|finding| row(&parts, finding, blamed(finding))).collect();
+    let mut rows: Vec<Row> =
+        verdict.findings.iter().map(|finding| row(&parts, finding, verdict.cause_of(finding))).collect();
     let mut last = Row::from([
         ("component", Variant::from("verdict")),
         ("state", Variant::from(if verdict.cause.is_some() { "fault" } else { "well" })),
@@ -66,12 +66,8 @@ fn rows(gate: &Gate, verdict: &Verdict) -> Vec<Row> {
     rows
 }
 
-fn row(parts: &[view::Part], finding: &Finding, blamed: Option<Cause>) -> Row {
+fn row(parts: &[view::Part], finding: &Finding, cause: Option<Cause>) -> Row {
     let word = finding.found.as_str();
-    let cause = match finding.found {
-        Found::Failed(Fault::Known(cause)) => Some(cause),
-        _ => blamed,
-    };
     let mut row = Row::from([
         ("component", Variant::from(finding.step.as_str())),
         ("finding", Variant::from(word)),

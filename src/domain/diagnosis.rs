@@ -143,6 +143,14 @@ impl Finding {
     pub fn took(self, milliseconds: u64) -> Self {
         Self { milliseconds, ..self }
     }
+
+    /// The cause that the step itself names.
+    pub const fn known_cause(&self) -> Option<Cause> {
+        match self.found {
+            Found::Failed(Fault::Known(cause)) => Some(cause),
+            _ => None,
+        }
+    }
 }
 
 words! {
@@ -216,6 +224,11 @@ impl Verdict {
     /// Who has to act.
     pub const fn class(&self) -> Class {
         Class::of(self.cause)
+    }
+
+    /// The cause of one step: its own, or the verdict's where that step shows it.
+    pub fn cause_of(&self, finding: &Finding) -> Option<Cause> {
+        finding.known_cause().or_else(|| self.cause.filter(|_| self.step == Some(finding.step)))
     }
 }
 

@@ -18,6 +18,11 @@ impl Instant {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// The same in whole milliseconds.
+    pub fn milliseconds_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1000
+    }
 }
 
 /// Microseconds since the Unix epoch (UTC). For records and people; may jump.

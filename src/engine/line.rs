@@ -231,7 +231,7 @@ impl Engine {
             (Purpose::Script(_), HostAnswer::ScriptReport(_)) => {}
             (Purpose::SignOut(id), HostAnswer::SignOut(_)) => self.signed_out(id),
             (Purpose::Echo(id), HostAnswer::Echo(_)) => {
-                let milliseconds = u64::try_from(self.now.mono.since(since).as_millis()).unwrap_or(u64::MAX);
+                let milliseconds = self.now.mono.milliseconds_since(since);
                 self.answer_errand(id, Ok(Reply::Echo { milliseconds }));
             }
             // The host machine matches answers to requests, so this is a fault of ours: treat it as no answer.

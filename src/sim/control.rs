@@ -137,26 +137,50 @@ pub fn listen(path: &Path) -> Result<UnixListener, String> {
     Ok(listener)
 }
 
+/// A conversation with a running simulator: a line, and its answer.
+pub struct Talk {
+    stream: UnixStream,
+    answers: BufReader<UnixStream>,
+    path: PathBuf,
+}
+
+impl Talk {
+    /// Reaches the simulator at this path.
+    pub fn with(path: &Path) -> Result<Self, String> {
+        let stream = UnixStream::connect(path)
+            .map_err(|e| format!("no simulator at {}: {e}; start it with --control", path.display()))?;
+        let broken = |e| format!("the simulator at {} does not answer: {e}", path.display());
+        stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
+        let answers = BufReader::new(stream.try_clone().map_err(broken)?);
+        Ok(Self { stream, answers, path: path.to_owned() })
+    }
+
+    /// What it answers to a line, without the `ok` before it; an `error:` is one.
+    pub fn ask(&mut self, line: &str) -> Result<String, String> {
+        let broken = |e| format!("the simulator at {} does not answer: {e}", self.path.display());
+        self.stream.write_all(format!("{}\n", line.replace('\n', " ")).as_bytes()).map_err(broken)?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).map_err(broken)?;
+        match answer.trim_end() {
+            "" => Err(format!("the simulator at {} has gone", self.path.display())),
+            "ok" => Ok(String::new()),
+            answer => match answer.strip_prefix("ok ") {
+                Some(good) => Ok(good.to_owned()),
+                None => Err(answer.trim_start_matches("error: ").to_owned()),
+            },
+        }
+    }
+}
+
 /// Sends lines to a simulator and prints the answers; the first `error:` ends it.
 pub fn send(path: &Path, lines: &[String]) -> Result<(), String> {
-    let broken = |e| format!("the simulator at {} does not answer: {e}", path.display());
-    let mut stream = UnixStream::connect(path)
-        .map_err(|e| format!("no simulator at {}: {e}; start it with --control", path.display()))?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
-    let mut answers = BufReader::new(stream.try_clone().map_err(broken)?);
+    let mut talk = Talk::with(path)?;
     for line in lines {
-        stream.write_all(format!("{}\n", line.replace('\n', " ")).as_bytes()).map_err(broken)?;
-        let mut answer = String::new();
-        answers.read_line(&mut answer).map_err(broken)?;
-        match answer.trim_end() {
-            "" => return Err(format!("the simulator at {} has gone", path.display())),
-            "ok" => println!("ok"),
-            good if good.starts_with("ok ") => match good.trim_start_matches("ok ") {
-                // Bare, so that a script can hand it on.
-                json if json.starts_with('{') => println!("{json}"),
-                _ => println!("{good}"),
-            },
-            bad => return Err(bad.trim_start_matches("error: ").to_owned()),
+        match talk.ask(line)?.as_str() {
+            "" => println!("ok"),
+            // Bare, so that a script can hand it on.
+            json if json.starts_with('{') => println!("{json}"),
+            good => println!("ok {good}"),
         }
     }
     Ok(())

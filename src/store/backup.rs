@@ -121,10 +121,7 @@ impl Store {
             alive();
             false
         };
-        self.db.progress_handler(STEPS, Some(goes_on)).map_err(StoreError::from)?;
-        let copy = self.copy();
-        self.db.progress_handler(0, None::<fn() -> bool>).map_err(StoreError::from)?;
-        copy
+        self.watched(STEPS, goes_on, Self::copy)?
     }
 
     /// The copy a backup is made from. Commits have to wait as long as this takes.

@@ -72,9 +72,9 @@ pub fn sqlite_version() -> &'static str {
     rusqlite::version()
 }
 
-/// Names of the sealed secrets.
 /// Steps of SQLite's machine between two looks at the clock; about a millisecond.
 const STEPS: i32 = 10_000;
+/// Names of the sealed secrets.
 const MASTER_KEY: &str = "master-key";
 const WORKING_KEYS: &str = "working-keys";
 
@@ -198,10 +198,21 @@ impl Store {
             seen.fetch_or(stop, Relaxed);
             stop
         };
-        self.db.progress_handler(STEPS, Some(handler))?;
-        let whole = self.integrity();
-        self.db.progress_handler(0, None::<fn() -> bool>)?;
+        let whole = self.watched(STEPS, handler, Self::integrity)?;
         if stopped.load(Relaxed) { Ok(false) } else { whole.map(|()| true) }
+    }
+
+    /// Does something while `stop` is asked after every so many steps of SQLite's machine; `true` ends what SQLite does.
+    fn watched<T>(
+        &mut self,
+        steps: i32,
+        stop: impl FnMut() -> bool + Send + 'static,
+        work: impl FnOnce(&Self) -> T,
+    ) -> Result<T, StoreError> {
+        self.db.progress_handler(steps, Some(stop))?;
+        let done = work(self);
+        self.db.progress_handler(0, None::<fn() -> bool>)?;
+        Ok(done)
     }
 
     /// Everything the engine needs to take up where it left off.

@@ -187,7 +187,12 @@ impl Till {
 
     /// The app has the result and lets the object go.
     pub fn acknowledge(&self, sale: &str) {
-        self.call(sale, "Transaction", "Acknowledge", &()).unwrap();
+        self.try_acknowledge(sale).unwrap();
+    }
+
+    /// The same of a sale that may have gone.
+    pub fn try_acknowledge(&self, sale: &str) -> zbus::Result<Message> {
+        self.call(sale, "Transaction", "Acknowledge", &())
     }
 
     /// Cancels a sale.

@@ -29,10 +29,8 @@ impl Core {
         let now = (self.clock)();
         let Request { command, reply } = request;
         self.record_request(now.mono, &command);
-        if let Command::ClientGone { connection } = &command
-            && self.recorder_of == *connection
-        {
-            self.stop_recording(now.mono);
+        if let Command::ClientGone { connection } = &command {
+            self.leave_recording(now.mono, connection);
         }
         let answered = match command {
             Command::List(filter) => {
@@ -51,11 +49,7 @@ impl Core {
             Command::LeaveSafeMode => Ok(self.leave_safe_mode()),
             Command::Upkeep(question) => Ok(self.answer_upkeep(now, question)),
             Command::Record { connection, to, span, bytes } => {
-                let begun = self.begin_recording(now, to, span, bytes);
-                if begun.is_ok() {
-                    self.recorder_of = connection;
-                }
-                Ok(begun)
+                Ok(self.begin_recording(now, connection, to, span, bytes))
             }
             Command::StopRecording => Ok(Ok(self.stop_recording(now.mono))),
             Command::LastFaults => Ok(Ok(Reply::LastFaults(self.faults.chronicle.notes()))),

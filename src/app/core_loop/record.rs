@@ -17,6 +17,7 @@ impl Core {
     pub(super) fn begin_recording(
         &mut self,
         now: Now,
+        connection: String,
         to: OwnedFd,
         span: Duration,
         bytes: usize,
@@ -27,7 +28,7 @@ impl Core {
         let title = [format!("smartposd {}", env!("CARGO_PKG_VERSION")), format!("at {}", now.wall.0)];
         match Recorder::begin(to, now.mono, span, bytes, &title) {
             Ok(recorder) => {
-                self.recorder = Some(recorder);
+                self.recorder = Some(recorder.wanted_by(connection));
                 tracing::info!(
                     POS_EVENT = JournalEvent::Capture.as_str(),
                     POS_COMPONENT = "service",
@@ -49,6 +50,13 @@ impl Core {
             );
         }
         Reply::Done
+    }
+
+    /// A client has left the bus: what it wanted captured nobody waits for.
+    pub(super) fn leave_recording(&mut self, now: Instant, connection: &str) {
+        if self.recorder.as_ref().is_some_and(|recorder| recorder.is_wanted_by(connection)) {
+            self.stop_recording(now);
+        }
     }
 
     pub(super) fn expire_recording(&mut self, now: Instant) {

@@ -79,7 +79,7 @@ impl Core {
         };
         match done {
             Some(checked) => {
-                let took = milliseconds(now.mono, (self.clock)().mono);
+                let took = (self.clock)().mono.milliseconds_since(now.mono);
                 // The caller may have gone; then nobody waits.
                 drop(reply.send(Ok(Reply::SelfTested(checked.took(took)))));
             }
@@ -160,7 +160,7 @@ impl Core {
                 Checked::failed("reader-line", Cause::H03, "the chip sent back other bytes than it was sent")
             }
             (CoreCheck::Card, ReaderOutput::CardSelected(scheme)) => {
-                let took = milliseconds(trial.began, now.mono);
+                let took = now.mono.milliseconds_since(trial.began);
                 Checked::new(
                     "card",
                     Outcome::Worked,
@@ -218,7 +218,7 @@ impl Core {
         if let Some(device) = trial.device() {
             self.tell_engine(now, Event::Asked { id: OWN, command: Command::InhibitEnded { device }, stored: None });
         }
-        let checked = checked.took(milliseconds(trial.began, now.mono));
+        let checked = checked.took(now.mono.milliseconds_since(trial.began));
         // The caller may have gone; then nobody waits.
         let _ = trial.reply.send(Ok(Reply::SelfTested(checked)));
     }
@@ -291,8 +291,4 @@ fn no_card(failure: TapFailure) -> Checked {
         TapFailure::NoCard => Checked::new(name, Outcome::TimedOut, "no card came"),
         other => Checked { cause: other.cause(), ..Checked::new(name, Outcome::Failed, other.as_str()) },
     }
-}
-
-fn milliseconds(from: Instant, to: Instant) -> u64 {
-    u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX)
 }

@@ -87,15 +87,23 @@ fn device(step: Step, view: &DeviceView) -> Finding {
     }
 }
 
+/// What is wrong with the clock, if anything is: by itself, or beside the host's, which is so many seconds ahead.
+pub(in crate::app) fn clock_fault(now: WallTime, difference: Option<i64>) -> Option<String> {
+    match difference {
+        _ if now < UNSET => Some(format!("the clock says {} UTC", now.civil(0))),
+        Some(seconds) if seconds.abs() > TOLERANCE => {
+            Some(format!("the host's clock is {seconds} s ahead of this one"))
+        }
+        _ => None,
+    }
+}
+
 fn clock(snapshot: &Snapshot, now: WallTime) -> Finding {
     let terminal = &snapshot.terminal;
-    if now < UNSET {
-        return failed(Step::Clock, Cause::P01, format!("the clock says {} UTC", now.civil(0)));
+    if let Some(fault) = clock_fault(now, terminal.clock_difference) {
+        return failed(Step::Clock, Cause::P01, fault);
     }
     match terminal.clock_difference {
-        Some(seconds) if seconds.abs() > TOLERANCE => {
-            failed(Step::Clock, Cause::P01, format!("the host's clock is {seconds} s ahead of this one"))
-        }
         _ if terminal.cause == Some(Cause::P01) => failed(Step::Clock, Cause::P01, &terminal.evidence),
         Some(seconds) => Finding::new(Step::Clock, Found::Worked, format!("{seconds} s from the host's clock")),
         None => Finding::new(Step::Clock, Found::NotRun, "not compared with the host's clock yet"),

@@ -8,6 +8,8 @@
 mod examine;
 mod known;
 
+pub(super) use known::clock_fault;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,7 +16,6 @@ use crate::app::posctl::support;
 use crate::app::posctl::text as words;
 use crate::bus::client::{Client, ClientError, Event, Row};
 use crate::domain::diagnosis::Class;
-use crate::domain::inventory::Inventory;
 
 /// A daemon that works answers a question about itself within this.
 const ALIVE: Duration = Duration::from_secs(5);
@@ -45,23 +44,17 @@ pub async fn run(client: &Client, voice: Voice) -> Result<Exit, Fault> {
     let (verdict, steps): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| text(row, "component") == VERDICT);
     let verdict = verdict.into_iter().next().unwrap_or_default();
     let class = Class::from_word(text(&verdict, "class")).unwrap_or(Class::Software);
-    let inventory = inventory(client, &manager).await;
+    // A published fault of a part may be behind what was found.
+    let inventory = inventory::of(client, &manager, Path::new(DEFAULT_PATH)).await;
     let issues = inventory::issues(&inventory);
     voice.tell(&json!({ "rows": steps, "verdict": verdict, "known_issues": issues }), || {
-        let report = report(&steps, &verdict, &manager, voice);
+        let report = format!("{}\n\n{}", findings(&steps, voice), conclusion(&verdict, &manager, voice));
         match issues.is_empty() {
             true => report,
             false => format!("{report}\n\n{}", inventory::issue_lines(&inventory, voice)),
         }
     });
     Ok(exit(class))
-}
-
-/// What the machine consists of: a published fault of a part may be behind what was found.
-async fn inventory(client: &Client, manager: &Row) -> Inventory {
-    let reader = snake_keys(&client.reader().await.unwrap_or_default());
-    let keypad = snake_keys(&client.keypad().await.unwrap_or_default());
-    inventory::take(manager, &reader, &keypad, Path::new(DEFAULT_PATH))
 }
 
 fn exit(class: Class) -> Exit {
@@ -83,7 +76,8 @@ fn progress(step: &Row, voice: Voice) {
     let _ = writeln!(out, "  {name}: {found}");
 }
 
-fn report(steps: &[Row], verdict: &Row, manager: &Row, voice: Voice) -> String {
+/// One line for each step, as a table.
+pub(super) fn findings(steps: &[Row], voice: Voice) -> String {
     let heads = voice.pick(["部件", "结果", "毫秒", "现象"], ["part", "finding", "ms", "seen"]);
     let mut lines = vec![heads.map(str::to_owned).to_vec()];
     for row in steps {
@@ -94,7 +88,7 @@ fn report(steps: &[Row], verdict: &Row, manager: &Row, voice: Voice) -> String {
         let took = row.get("milliseconds").map(ToString::to_string).unwrap_or_default();
         lines.push(vec![part, finding, took, text(row, "evidence").to_owned()]);
     }
-    format!("{}\n\n{}", table(&lines), conclusion(verdict, manager, voice))
+    table(&lines)
 }
 
 fn conclusion(verdict: &Row, manager: &Row, voice: Voice) -> String {

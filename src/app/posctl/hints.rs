@@ -22,14 +22,13 @@ pub async fn show(client: &Client, voice: Voice) -> Result<(), Fault> {
 /// Two lines a hint: what was seen, what to do.
 pub fn lines(hints: Option<&Value>, voice: Voice) -> Vec<String> {
     let Some(Value::Array(hints)) = hints else { return Vec::new() };
-    hints.iter().filter_map(Value::as_object).flat_map(|hint| both(hint, voice)).collect()
+    let lead = voice.pick("提示：", "Hint: ");
+    hints.iter().filter_map(Value::as_object).flat_map(|hint| both(lead, hint, voice)).collect()
 }
 
-fn both(hint: &Row, voice: Voice) -> [String; 2] {
-    let seen = text(hint, voice.pick("text-zh", "text-en"));
-    let advice = text(hint, voice.pick("advice-zh", "advice-en"));
-    [
-        format!("{}{seen}", voice.pick("提示：", "Hint: ")),
-        format!("  {}{advice}", voice.pick("怎么办：", "What to do: ")),
-    ]
+/// What was seen, behind this lead, and what to do.
+pub(super) fn both(lead: &str, row: &Row, voice: Voice) -> [String; 2] {
+    let seen = text(row, voice.pick("text-zh", "text-en"));
+    let advice = text(row, voice.pick("advice-zh", "advice-en"));
+    [format!("{lead}{seen}"), format!("  {}{advice}", voice.pick("怎么办：", "What to do: "))]
 }

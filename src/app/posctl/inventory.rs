@@ -19,22 +19,28 @@ use crate::store::sqlite_version;
 
 /// Takes the inventory and shows it; the daemon may be down.
 pub async fn show(address: &BusAddress, config: &Path, voice: Voice) {
-    let (mut manager, mut reader, mut keypad) = (Row::new(), Row::new(), Row::new());
-    let mut missing = None;
-    match Client::connect(address).await {
+    let inventory = match Client::connect(address).await {
         Ok(client) => {
-            manager = snake_keys(&client.manager().await.unwrap_or_default());
-            reader = snake_keys(&client.reader().await.unwrap_or_default());
-            keypad = snake_keys(&client.keypad().await.unwrap_or_default());
+            let manager = snake_keys(&client.manager().await.unwrap_or_default());
+            let mut inventory = of(&client, &manager, config).await;
+            let silent = manager.is_empty().then(|| "smartposd: it does not answer".to_owned());
+            inventory.missing.extend(silent);
+            inventory
         }
-        Err(why) => missing = Some(format!("smartposd: {why}")),
-    }
-    let mut inventory = take(&manager, &reader, &keypad, config);
-    if missing.is_none() && manager.is_empty() {
-        missing = Some("smartposd: it does not answer".to_owned());
-    }
-    inventory.missing.extend(missing);
+        Err(why) => {
+            let mut inventory = take(&Row::new(), &Row::new(), &Row::new(), config);
+            inventory.missing.push(format!("smartposd: {why}"));
+            inventory
+        }
+    };
     voice.tell(&value(&inventory), || lines(&inventory, voice));
+}
+
+/// The same with the devices that the daemon drives.
+pub async fn of(client: &Client, manager: &Row, config: &Path) -> Inventory {
+    let reader = snake_keys(&client.reader().await.unwrap_or_default());
+    let keypad = snake_keys(&client.keypad().await.unwrap_or_default());
+    take(manager, &reader, &keypad, config)
 }
 
 /// The inventory of this machine, and of what the daemon has told (with names in snake case; empty: nothing).

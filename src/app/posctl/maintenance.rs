@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::posctl::cli::MaintenanceCommand;
 use crate::app::posctl::error::Fault;
+use crate::app::posctl::hints::both;
 use crate::app::posctl::output::{Voice, number, table, text, truth};
 use crate::app::posctl::transactions::time;
 use crate::bus::client::{Client, Row};
@@ -49,16 +50,14 @@ fn list(notices: Option<&Value>) -> impl Iterator<Item = &Row> {
 
 /// Two lines a notice: what was seen, what to do.
 fn lines(notices: Option<&Value>, voice: Voice) -> Vec<String> {
-    let both = |notice: &Row| {
-        let cause = match text(notice, "cause") {
-            "" => text(notice, "kind").to_owned(),
-            cause => format!("{cause} {}", text(notice, "kind")),
+    let said = |notice: &Row| {
+        let lead = match text(notice, "cause") {
+            "" => format!("{}: ", text(notice, "kind")),
+            cause => format!("{cause} {}: ", text(notice, "kind")),
         };
-        let (seen, advice) =
-            (text(notice, voice.pick("text-zh", "text-en")), text(notice, voice.pick("advice-zh", "advice-en")));
-        [format!("{cause}: {seen}"), format!("  {}{advice}", voice.pick("怎么办：", "What to do: "))]
+        both(&lead, notice, voice)
     };
-    list(notices).flat_map(both).collect()
+    list(notices).flat_map(said).collect()
 }
 
 /// One line for `posctl status`, if there is any notice.

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::app::posctl::Exit;
 use crate::app::posctl::cli::{SelfTestArguments, SelfTestPart};
+use crate::app::posctl::doctor::findings;
 use crate::app::posctl::error::Fault;
-use crate::app::posctl::output::{Voice, number, table, text};
-use crate::app::posctl::text as words;
+use crate::app::posctl::output::{Voice, text};
 use crate::bus::client::{Client, Row};
 use crate::domain::amount::{Amount, Currency, Money};
 use crate::domain::cause::Cause;
@@ -88,20 +88,12 @@ fn ask(what: &str, voice: Voice, zh: &str, en: &str) {
 }
 
 fn report(rows: &[Row], voice: Voice) -> String {
-    let heads = voice.pick(["部件", "结果", "毫秒", "现象"], ["part", "finding", "ms", "seen"]);
-    let mut lines = vec![heads.map(str::to_owned).to_vec()];
-    for row in rows {
-        let (cause, found) = (text(row, "cause"), words::finding(text(row, "finding"), voice.language));
-        let found = if cause.is_empty() { found.to_owned() } else { format!("{found} {cause}") };
-        let part = words::component(text(row, "component"), voice.language).to_owned();
-        lines.push(vec![part, found, number(row, "milliseconds").to_string(), text(row, "evidence").to_owned()]);
-    }
     let verdict = match (failed(rows).count(), rows.iter().any(is_open)) {
         (0, false) => voice.pick("结论：通过", "Verdict: passed").to_owned(),
         (0, true) => voice.pick("结论：没有全部完成", "Verdict: not all came to an end").to_owned(),
         (n, _) => voice.pick(format!("结论：{n} 项没有通过"), format!("Verdict: {n} did not pass")),
     };
-    format!("{}\n\n{verdict}", table(&lines))
+    format!("{}\n\n{verdict}", findings(rows, voice))
 }
 
 fn failed(rows: &[Row]) -> impl Iterator<Item = &Row> {

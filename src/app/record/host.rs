@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::hex;
 use super::reader::redacted_objects;
 use crate::codec::iso8583::{Message, Value};
 use crate::diagnose::redact::mask;
@@ -17,7 +18,7 @@ pub fn shown(body: &[u8]) -> String {
     };
     let fields: Map<String, Json> =
         message.fields().map(|(number, value)| (number.to_string(), field(number, value))).collect();
-    let digits: String = header.tpdu.iter().chain(&header.header).map(|b| format!("{b:02X}")).collect();
+    let digits = hex(&header.tpdu) + &hex(&header.header);
     json!({"header": digits, "mti": message.mti().to_string(), "fields": fields}).to_string()
 }
 
@@ -29,8 +30,4 @@ fn field(number: u8, value: Value<'_>) -> Json {
         (_, Value::Bytes(bytes)) if OPEN.contains(&number) => hex(bytes).into(),
         (_, Value::Bytes(bytes)) => format!("*{}", bytes.len()).into(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02X}")).collect()
 }

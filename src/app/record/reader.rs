@@ -3,6 +3,7 @@
 //! What is hidden keeps its length and becomes something that still reads: a test card's number with the right check
 //! digit, a date far ahead, zeros. So a capture can be played to a daemon, and it will sell with it.
 
+use super::hex;
 use crate::codec::tlv::{self, Objects};
 use crate::reader::pn532::frame::{Frame, encode};
 
@@ -28,7 +29,7 @@ const MORE: u8 = 0x40;
 pub fn shown(frame: &Frame) -> String {
     match frame {
         Frame::Body(body) => match encode(&redacted(body.expose())) {
-            Ok(frame) => frame.expose().iter().map(|b| format!("{b:02X}")).collect(),
+            Ok(frame) => hex(frame.expose()),
             Err(_) => "unreadable".to_owned(),
         },
         Frame::Ack | Frame::Nack | Frame::Error => frame.kind().to_owned(),
@@ -112,7 +113,7 @@ fn hide(objects: Objects<'_>, whole: &[u8], out: &mut [u8]) {
 
 /// Something of the same length that reads as what it stands for.
 fn stand_in(tag: u32, value: &[u8]) -> Vec<u8> {
-    let text: String = value.iter().map(|b| format!("{b:02X}")).collect();
+    let text = hex(value);
     match tag {
         0x5A => packed(&card(text.trim_end_matches('F').len()), value.len()),
         0x57 | 0x9F6B => match text.split_once('D') {

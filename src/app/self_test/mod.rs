@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use crate::app::doctor::clock_fault;
 use crate::bus::{Examination, Request, Trial};
 use crate::diagnose::events::JournalEvent;
 use crate::domain::cause::Cause;
-use crate::domain::diagnosis::{Fault, Finding, Found, Step, Verdict};
+use crate::domain::diagnosis::{Finding, Found, Step, Verdict};
 use crate::domain::self_test::{Checked, CoreCheck, Guided, Level, Outcome};
-use crate::domain::time::WallTime;
 use crate::driver::clock;
 use crate::driver::probe::{self, milliseconds};
 use crate::engine::command::{Command, Refusal, Reply};
@@ -31,8 +31,6 @@ const JOURNAL: Duration = Duration::from_secs(5);
 const DOCTOR: Duration = Duration::from_secs(22);
 /// Steps that may wait to be told; there are fewer.
 const STEPS: usize = 32;
-/// No clock that was ever set shows a time before this program was written.
-const UNSET: WallTime = WallTime(1_735_689_600_000_000);
 
 /// What is looked at besides the core.
 pub(super) struct Tested {
@@ -89,7 +87,8 @@ impl Tester {
         let mut rows = vec![self.core(CoreCheck::Storage).await, self.journal().await, crypto()];
         rows.push(self.core(CoreCheck::Keys).await);
         rows.push(self.clock());
-        rows.push(Checked { component: "space", ..told(&probe::disk(&self.tested.state_dir), None) });
+        let space = probe::disk(&self.tested.state_dir);
+        rows.push(Checked { component: "space", ..told(&space, space.known_cause()) });
         rows
     }
 
@@ -154,18 +153,16 @@ impl Tester {
 
     fn clock(&self) -> Checked {
         let now = clock::now().wall;
-        let told = self.snapshots.borrow().terminal.clock_difference;
-        let shown = now.civil(0);
-        match told {
-            _ if now < UNSET => Checked::failed("clock", Cause::P01, format!("the clock says {shown} UTC")),
-            Some(seconds) if seconds.unsigned_abs() > 600 => {
-                Checked::failed("clock", Cause::P01, format!("the host's clock is {seconds} s ahead of this one"))
-            }
-            Some(seconds) => {
-                Checked::new("clock", Outcome::Worked, format!("{shown} UTC, {seconds} s from the host's"))
-            }
-            None => Checked::new("clock", Outcome::Worked, format!("{shown} UTC, not compared with the host's yet")),
+        let difference = self.snapshots.borrow().terminal.clock_difference;
+        if let Some(fault) = clock_fault(now, difference) {
+            return Checked::failed("clock", Cause::P01, fault);
         }
+        let shown = now.civil(0);
+        let seen = match difference {
+            Some(seconds) => format!("{shown} UTC, {seconds} s from the host's"),
+            None => format!("{shown} UTC, not compared with the host's yet"),
+        };
+        Checked::new("clock", Outcome::Worked, seen)
     }
 
     async fn diagnose(&self) -> Option<Verdict> {
@@ -211,20 +208,18 @@ fn outside(verdict: &Verdict) -> Vec<Checked> {
     const OUTSIDE: [Step; 8] =
         [Step::Link, Step::Address, Step::Acquirer, Step::Tls, Step::Host, Step::Reader, Step::Keypad, Step::Power];
     let wanted = |finding: &&Finding| OUTSIDE.contains(&finding.step) && finding.found != Found::NotNeeded;
-    let blamed = |finding: &Finding| verdict.cause.filter(|_| verdict.step == Some(finding.step));
-    verdict.findings.iter().filter(wanted).map(|finding| told(finding, blamed(finding))).collect()
+    verdict.findings.iter().filter(wanted).map(|finding| told(finding, verdict.cause_of(finding))).collect()
 }
 
-fn told(finding: &Finding, blamed: Option<Cause>) -> Checked {
-    let (outcome, known) = match finding.found {
-        Found::Worked => (Outcome::Worked, None),
-        Found::Failed(Fault::Known(cause)) => (Outcome::Failed, Some(cause)),
-        Found::Failed(_) => (Outcome::Failed, None),
-        Found::NotRun | Found::NotNeeded => (Outcome::NotRun, None),
-        Found::TimedOut => (Outcome::TimedOut, None),
+fn told(finding: &Finding, cause: Option<Cause>) -> Checked {
+    let outcome = match finding.found {
+        Found::Worked => Outcome::Worked,
+        Found::Failed(_) => Outcome::Failed,
+        Found::NotRun | Found::NotNeeded => Outcome::NotRun,
+        Found::TimedOut => Outcome::TimedOut,
     };
     let checked = Checked::new(finding.step.as_str(), outcome, finding.evidence.clone()).took(finding.milliseconds);
-    Checked { cause: known.or(blamed), ..checked }
+    Checked { cause, ..checked }
 }
 
 fn write_down(level: Level, rows: &[Checked]) {

@@ -43,7 +43,7 @@ pub fn literals(endpoints: &[Endpoint]) -> Vec<IpAddr> {
 
 /// Milliseconds since then.
 pub fn milliseconds(start: Instant) -> u64 {
-    u64::try_from(clock::now().mono.since(start).as_millis()).unwrap_or(u64::MAX)
+    clock::now().mono.milliseconds_since(start)
 }
 
 /// Runs a probe and adds how long it took.

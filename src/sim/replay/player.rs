@@ -1,7 +1,5 @@
 //! Who is told what, in the order of the capture.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,6 +8,7 @@ use super::capture::{Capture, Event, Wire, code, mti};
 use super::line::{Line, answers, same, shown};
 use crate::domain::amount::Currency;
 use crate::sim::clock::Clock;
+use crate::sim::control::Talk;
 use crate::sim::reader::frame::HostFrame;
 
 /// Between two looks at what the daemon wrote.
@@ -310,14 +309,5 @@ fn amount(minor: &str, currency: &str) -> Option<String> {
 
 /// One order to a simulator.
 fn order(socket: &Path, order: &str) -> Result<(), String> {
-    let broken = |e: std::io::Error| format!("the simulator at {}: {e}", socket.display());
-    let mut stream = UnixStream::connect(socket).map_err(broken)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(broken)?;
-    stream.write_all(format!("{order}\n").as_bytes()).map_err(broken)?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer).map_err(broken)?;
-    match answer.trim_end().strip_prefix("error: ") {
-        Some(why) => Err(format!("{order}: {why}")),
-        None => Ok(()),
-    }
+    Talk::with(socket)?.ask(order).map(drop).map_err(|why| format!("{order}: {why}"))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::app::config;
+use crate::app::config::{self, STATE_DIR};
 
 /// Settings of `smartposd.toml`, with their tables.
 const OPEN: [&str; 23] = [
@@ -34,8 +34,6 @@ const OPEN: [&str; 23] = [
     "support.acquirer.hours",
     "support.acquirer.url",
 ];
-/// Where the state is unless the file says otherwise.
-const STATE_DIR: &str = "/var/lib/smartposd";
 
 /// What may be shown of the file, with the check's verdict, and where the state is.
 pub fn read(path: &Path) -> (Value, PathBuf) {

@@ -129,7 +129,7 @@ fn the_journal_keeps_the_fields_and_no_secret() {
     let gone = journald.wait(&["POS_COMPONENT=reader", "POS_CAUSE=H01", "PRIORITY=4"]);
     assert_eq!(gone["SYSLOG_IDENTIFIER"], "smartposd", "{gone}");
     assert_eq!(gone["_PID"], rig.daemon_pid().to_string(), "{gone}");
-    assert!(gone["POS_EVIDENCE"].as_str().unwrap().contains("plug the reader in"), "{gone}");
+    assert!(gone["POS_EVIDENCE"].as_str().unwrap().contains("plug the device in"), "{gone}");
     let without_key = journald.wait(&["POS_COMPONENT=terminal", "POS_STATE=signed-out"]);
     assert_eq!(without_key["POS_CAUSE"], "K04", "{without_key}");
 

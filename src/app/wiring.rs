@@ -222,7 +222,7 @@ fn acquirer(config: &Config) -> tcp::Acquirer {
 }
 
 fn reader_choice(config: &Config) -> device_path::Choice {
-    config.reader.path.clone().map_or(device_path::Choice::Auto, device_path::Choice::Path)
+    config.reader.path.clone().map_or(device_path::Choice::Auto(device_path::Role::Reader), device_path::Choice::Path)
 }
 
 fn keypad_choice(config: &Config) -> keypad_device::Choice {

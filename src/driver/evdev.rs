@@ -20,10 +20,11 @@ use tokio::sync::mpsc;
 
 use crate::domain::cause::Cause;
 use crate::domain::time::WallTime;
+use crate::driver::udev;
 use crate::driver::watch::{Watch, settled};
 
 use find::{Found, find};
-pub use find::{MOST_CODE, key_code, key_names, udev_property};
+pub use find::{MOST_CODE, key_code, key_names};
 
 /// Which device is the keypad.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum Choice {
     /// This one; best a stable name such as `/dev/input/by-id/…-event-kbd`.
     Path(PathBuf),
     /// Whatever looks like a numeric keypad: digits and an OK key, and the udev property `ID_INPUT_KEY` where udev
-    /// runs. The udev property `SMARTPOS_KEYPAD=1` makes any device one.
+    /// runs. The udev property `ID_SMARTPOS_ROLE=keypad` makes any device one.
     Auto {
         /// Whether a keyboard with letters may be taken too. It is then lost to the console.
         keyboards: bool,
@@ -58,7 +59,7 @@ impl Default for Settings {
         Self {
             choice: Choice::Auto { keyboards: false },
             devices: "/dev/input".into(),
-            udev: "/run/udev/data".into(),
+            udev: udev::RECORDS.into(),
             retry_first: Duration::from_millis(250),
             retry_most: Duration::from_secs(30),
         }

@@ -13,5 +13,6 @@ pub mod serial;
 pub mod tcp;
 pub mod ticks;
 mod tls;
+pub mod udev;
 pub mod usb;
 mod watch;

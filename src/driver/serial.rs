@@ -99,7 +99,7 @@ pub async fn hold(
                         turn = turn.wrapping_add(1);
                         format!("{} is being reopened", path.display())
                     }
-                    End::Lost(why) => format!("{} is gone ({why}); plug the reader in again", path.display()),
+                    End::Lost(why) => format!("{} is gone ({why}); plug the device in again", path.display()),
                 }
             }
             Err(reason) => {

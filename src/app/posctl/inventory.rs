@@ -13,7 +13,7 @@ use crate::bus::BusAddress;
 use crate::bus::client::{Client, Row};
 use crate::diagnose::known_issues::{Issue, matching};
 use crate::domain::inventory::{Adapter, Driven, Inventory};
-use crate::driver::device_path::{Choice, candidates};
+use crate::driver::device_path::{Choice, Role, candidates};
 use crate::driver::inventory::{Roots, port};
 use crate::store::sqlite_version;
 
@@ -80,7 +80,7 @@ fn reader_port(config: &Path) -> String {
     let path = settings.get("reader").and_then(|reader| reader.get("path")).and_then(toml::Value::as_str);
     let choice = match path {
         Some(path) if path != "auto" => Choice::Path(PathBuf::from(path)),
-        _ => Choice::Auto,
+        _ => Choice::Auto(Role::Reader),
     };
     candidates(&choice).first().map(|path| port(path)).unwrap_or_default()
 }

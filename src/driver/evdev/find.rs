@@ -1,15 +1,14 @@
 //! Which input device is the keypad.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use ::evdev::KeyCode;
 use ::evdev::raw_stream::RawDevice;
-use nix::sys::stat::{major, minor};
 
 use super::{Choice, EvdevError, Settings};
+use crate::driver::udev;
 
 /// An open device, not yet grabbed.
 pub(super) struct Found {
@@ -111,11 +110,13 @@ fn event_nodes(directory: &Path) -> Vec<PathBuf> {
     nodes.into_iter().map(|(_, path)| path).collect()
 }
 
-fn fit(device: &RawDevice, path: &Path, udev: &Path) -> Option<Fit> {
+fn fit(device: &RawDevice, path: &Path, records: &Path) -> Option<Fit> {
     let keys = device.supported_keys()?;
-    let property = |name| udev_property(udev, path, name);
-    if property("SMARTPOS_KEYPAD").is_some_and(|value| value == "1") {
-        return Some(Fit::Tagged);
+    let property = |name| udev::property(records, path, name);
+    match property(udev::ROLE).as_deref() {
+        Some("keypad") => return Some(Fit::Tagged),
+        Some(_) => return None,
+        None => {}
     }
     // Where udev does not run (no properties at all) the keys alone decide.
     let known_to_udev = property("ID_INPUT").is_some();
@@ -140,14 +141,6 @@ fn stable_name(devices: &Path, node: &Path) -> PathBuf {
         .collect();
     names.sort();
     names.into_iter().next().unwrap_or_else(|| node.to_owned())
-}
-
-/// A property that udev has stored for a device node.
-pub fn udev_property(udev: &Path, node: &Path, name: &str) -> Option<String> {
-    let device = fs::metadata(node).ok()?.rdev();
-    let record = fs::read_to_string(udev.join(format!("c{}:{}", major(device), minor(device)))).ok()?;
-    let mut properties = record.lines().filter_map(|line| line.strip_prefix("E:")?.split_once('='));
-    properties.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
 
 /// The code of a key by its kernel name, such as `KEY_KPSLASH`, for the keymap in the configuration.

@@ -120,11 +120,11 @@ fn operating_system_errors_get_their_names() {
 fn udev_properties_are_read_from_its_records() {
     let udev = tempfile::tempdir().unwrap();
     fs::write(udev.path().join("c1:3"), "S:null\nI:1\nE:ID_INPUT_KEY=1\nE:NAME=a=b\n").unwrap();
-    let property = |name| udev_property(udev.path(), Path::new("/dev/null"), name);
+    let property = |name| udev::property(udev.path(), Path::new("/dev/null"), name);
     assert_eq!(property("ID_INPUT_KEY").as_deref(), Some("1"));
     assert_eq!(property("NAME").as_deref(), Some("a=b"));
     assert_eq!(property("ID_INPUT"), None);
-    assert_eq!(udev_property(udev.path(), Path::new("/dev/zero"), "NAME"), None);
+    assert_eq!(udev::property(udev.path(), Path::new("/dev/zero"), "NAME"), None);
 }
 
 #[test]

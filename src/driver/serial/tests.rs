@@ -150,7 +150,7 @@ async fn an_unplugged_reader_is_noticed_and_found_again_under_its_name() {
     for round in 0..3u8 {
         let unplugged = std::time::Instant::now();
         drop(line);
-        assert!(driver.closed().await.contains("plug the reader in again"));
+        assert!(driver.closed().await.contains("plug the device in again"));
         assert!(unplugged.elapsed() < Duration::from_secs(1), "an unplug is to be noticed within a second");
         // What is written meanwhile is dropped and does not reach the next reader.
         driver.write(&[0xEE; 8]).await;
@@ -177,7 +177,7 @@ async fn an_unplugged_reader_is_noticed_and_found_again_under_its_name() {
 async fn a_reader_that_comes_later_is_found_without_being_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let mut driver = Driver::start(&link_in(&dir));
-    assert!(driver.closed().await.contains("plug the reader in"));
+    assert!(driver.closed().await.contains("plug the device in"));
     let line = Line::plug();
     line.link(&link_in(&dir));
     driver.opened().await;

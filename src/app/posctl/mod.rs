@@ -7,6 +7,7 @@ mod cause;
 mod ceremony;
 pub mod cli;
 mod csv;
+mod devices;
 mod doctor;
 mod drill;
 pub(super) mod error;
@@ -140,6 +141,14 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
             report::make(&BusAddress::from_argument(&cli.bus), arguments, voice).await?;
             return Ok(Exit::Done);
         }
+        Command::Devices { command: Some(command), .. } => {
+            devices::obey(command, voice)?;
+            return Ok(Exit::Done);
+        }
+        Command::Devices { command: None, all, config } => {
+            devices::show(config, *all, voice);
+            return Ok(Exit::Done);
+        }
         Command::Inventory { config } => {
             inventory::show(&BusAddress::from_argument(&cli.bus), config, voice).await;
             return Ok(Exit::Done);
@@ -201,6 +210,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Inventory { .. }
+        | Command::Devices { .. }
         | Command::Report(_)
         | Command::DecodeReport { .. } => {}
     }

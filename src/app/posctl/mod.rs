@@ -1,7 +1,8 @@
 //! `posctl`, the command-line client: for shopkeepers, technicians and scripts.
 //!
 //! Owns: arguments, words for people in two languages, JSON for programs, exit codes. Must not know: the engine, the
-//! store or any device; it speaks to the daemon over the public D-Bus contract only, like any other app.
+//! store; it speaks to the daemon over the public D-Bus contract only, like any other app. What is plugged into the machine it
+//! reads from the kernel itself: that has to work before there is a daemon.
 
 mod cause;
 mod ceremony;

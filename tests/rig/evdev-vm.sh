@@ -54,7 +54,7 @@ vm_add_device -device qemu-xhci,id=mute -chardev file,id=reader,path=/dev/null -
     -device qemu-xhci,id=lines \
     -chardev "socket,id=near,path=$VM_HOME/line,server=on,wait=off" -device usb-serial,chardev=near,bus=lines.0,serial=READER01 \
     -chardev "socket,id=far,path=$VM_HOME/line" -device usb-serial,chardev=far,bus=lines.0,serial=FARSIDE1
-output=$(vm_run "${EVDEV_VM_SECONDS:-400}" "/bin/bash /smartposd/tests/rig/in-vm.sh ${1:-5}")
+output=$(vm_run "${EVDEV_VM_SECONDS:-$((400 + 30 * ${1:-5}))}" "/bin/bash /smartposd/tests/rig/in-vm.sh ${1:-5}")
 status=$?
 echo "$output"
 passed=$(grep -c '^test .* \.\.\. ok$' <<<"$output")

@@ -16,7 +16,8 @@ use smartpos::engine::answer::cause_of;
 use smartpos::host::profile::{Profile, Source};
 
 /// Errors that name no cause themselves, and why.
-const WITHOUT: [(&str, &str); 24] = [
+const WITHOUT: [(&str, &str); 25] = [
+    ("app/posctl/devices/rule.rs::RuleError", "what a person typed for posctl devices mark; no fault of the terminal"),
     ("diagnose/symbols.rs::CodeError", "a short code that a person mistyped"),
     ("domain/diagnosis.rs::Fault", "what one probe saw; the decision tree weighs all of them and names the cause"),
     ("app/config.rs::ConfigError", "said on stderr before there is a terminal; `posctl config check` names the line"),
@@ -36,7 +37,10 @@ const WITHOUT: [(&str, &str); 24] = [
     ("codec/iso8583/error.rs::DecodeErrorKind", "S06 behind a right header, else N08: host/session/failure.rs"),
     ("codec/iso8583/error.rs::EncodeError", "part of RequestError, which has one"),
     ("codec/tlv.rs::TlvErrorKind", "becomes a TapFailure, which has one"),
-    ("driver/gpio.rs::GpioError", "a measure that cannot be taken; what it was to mend has its cause (H02)"),
+    (
+        "driver/gpio.rs::GpioError",
+        "what a reset line was to mend has its cause (H02); of the tamper input it is evidence of H09",
+    ),
     ("driver/usb.rs::UsbError", "a measure that cannot be taken; what it was to mend has its cause (H02)"),
     ("engine/command.rs::RefusalKind", "the bus error; the Refusal beside it carries the cause"),
     ("host/ceremony.rs::CeremonyError", "what a custodian typed; the key that is missing is K04"),
@@ -50,10 +54,7 @@ const WITHOUT: [(&str, &str); 24] = [
 ];
 
 /// Causes that the program does not name yet, and why.
-const NOT_NAMED: [(Cause, &str); 2] = [
-    (Cause::H08, "this version drives no display: prompts go to D-Bus"),
-    (Cause::H09, "this version reads no tamper input"),
-];
+const NOT_NAMED: [(Cause, &str); 1] = [(Cause::H08, "this version drives no display: prompts go to D-Bus")];
 
 /// Files that only sort causes, and name none.
 const SORTERS: [&str; 3] = ["domain/cause.rs", "engine/offline.rs", "bus/explain.rs"];

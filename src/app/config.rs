@@ -28,7 +28,7 @@ use crate::host::message::Identity;
 use crate::host::profile::Profile;
 use crate::host::settings::{At, Complaint, Complaints, Section, parse};
 
-pub use devices::{KeypadConfig, ReaderConfig};
+pub use devices::{KeypadConfig, ReaderConfig, TamperConfig};
 pub use heal::HealConfig;
 pub use maintenance::MaintenanceConfig;
 
@@ -64,6 +64,8 @@ pub struct Config {
     pub reader: ReaderConfig,
     /// The keypad.
     pub keypad: KeypadConfig,
+    /// The tamper input, where there is one.
+    pub tamper: Option<TamperConfig>,
     /// Hosts that tell the shop's network from the acquirer's.
     pub control_hosts: Vec<Endpoint>,
     /// What the daemon may do to mend itself.
@@ -186,6 +188,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
     let journal = root.choice("journal", &journals).map_or(Journal::Auto, |at| at.value);
     let reader = devices::reader(root.section("reader"));
     let keypad = devices::keypad(root.section("keypad"));
+    let tamper = devices::tamper(root.section("tamper"));
     let control_hosts = diagnosis::control_hosts(root.section("diagnosis"));
     let heal = heal::heal(root.section("heal"));
     let maintenance = maintenance::maintenance(root.section("maintenance"));
@@ -221,6 +224,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
         purpose,
         reader,
         keypad,
+        tamper,
         control_hosts,
         heal,
         maintenance,

@@ -14,6 +14,7 @@ mod record;
 mod repair;
 mod self_test;
 mod storage;
+mod tamper;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use crate::bus::Update;
 use crate::diagnose::events::JournalEvent;
 use crate::domain::cause::Cause;
 use crate::domain::prompt::Language;
+use crate::domain::tamper::TamperReading;
 use crate::domain::time::Now;
 use crate::engine::command::{CommandId, Refusal, Reply};
 use crate::engine::event::Event;
@@ -73,6 +75,10 @@ pub struct Core {
     news: news::News,
     /// Why the drivers of reader and keypad have no device, while they have none.
     missing: [String; 2],
+    /// What the tamper input said last; `None` where there is none.
+    tamper_reading: Option<TamperReading>,
+    /// Whether somebody watches it.
+    watched: bool,
     /// What mends.
     mending: heal::Mending,
     /// What wears, and what is due.
@@ -129,6 +135,8 @@ impl Core {
             published,
             news: news::News::default(),
             missing: Default::default(),
+            tamper_reading: None,
+            watched: parts.tamper.is_some(),
             mending,
             upkeep,
             faults: parts.faults,
@@ -140,7 +148,10 @@ impl Core {
         };
         core.tell_what_was_open();
         core.faults.observe(now, &Arc::clone(&core.published));
-        core.keys_changed(now);
+        match parts.tamper {
+            Some(reading) => core.tamper(now, reading),
+            None => core.keys_changed(now),
+        }
         core.check_clock(now);
         core.pump(now)?;
         Ok((core, readers))
@@ -160,6 +171,7 @@ impl Core {
             let sleep = self.sleep();
             tokio::select! {
                 biased;
+                reading = inlets.tamper.recv(), if self.watched => self.tamper_said(reading),
                 event = inlets.tcp.recv() => self.network(event.ok_or(CoreError::Ended("the network driver"))?),
                 event = inlets.serial.recv() => self.serial(event.ok_or(CoreError::Ended("the serial driver"))?),
                 event = inlets.keypad.recv() => self.key_event(event.ok_or(CoreError::Ended("the keypad driver"))?),

@@ -90,6 +90,7 @@ fn snapshot(options: &Options, still: &Standstill) -> Option<Snapshot> {
         operators: Vec::new(),
         on_duty: None,
         signed_in_at: None,
+        tampered: None,
     };
     let mut snapshot = Engine::recover(settings, empty, 0, clock::now()).snapshot();
     // Nobody may take this queue for an empty one.

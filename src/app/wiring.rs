@@ -16,8 +16,9 @@ use crate::app::supervisor::{KeyOutlet, KeypadDevice, Links, Network, Order, Ser
 use crate::app::training;
 use crate::bus;
 use crate::driver::evdev as keypad_device;
+use crate::driver::gpio::LineName;
 use crate::driver::usb::UsbPower;
-use crate::driver::{clock, device_path, repair, serial, tcp};
+use crate::driver::{clock, device_path, repair, serial, tamper, tcp};
 use crate::engine::heal::HealSettings;
 use crate::engine::settings::{ForwardSettings, Settings, Standstill};
 use crate::engine::snapshot::Snapshot;
@@ -90,6 +91,7 @@ pub(super) fn assemble(
     let (key_sender, key_inlet) = mpsc::channel(EVENTS);
     let (tcp_events, tcp_inlet) = mpsc::channel(EVENTS);
     let (repair_events, repair_inlet) = mpsc::channel(EVENTS);
+    let (tamper_readings, tamper_inlet) = mpsc::channel(EVENTS);
     let (requests, request_inlet) = mpsc::channel(REQUESTS);
     let (nudges, nudge_inlet) = mpsc::channel(1);
     let (changes, link) = mpsc::channel(1);
@@ -112,6 +114,7 @@ pub(super) fn assemble(
             power_switch: config.reader.usb_power,
             reboot: config.heal.reboot,
         },
+        tamper: tamper_settings(config).map(|settings| tamper::start(settings, tamper_readings)).transpose()?,
     };
     let repair = repair::start(repair_settings(config), repair_events)?;
     let wires = Wires { serial, keypad: keypad_sender, tcp, repair, updates: update_sender, orders: order_sender };
@@ -122,6 +125,7 @@ pub(super) fn assemble(
         keypad: key_inlet,
         tcp: tcp_inlet,
         repair: repair_inlet,
+        tamper: tamper_inlet,
         link,
         nudges: nudge_inlet,
     };
@@ -234,6 +238,12 @@ fn repair_settings(config: &Config) -> repair::Settings {
     let note = config.state_dir.join("reader-off");
     let power = config.reader.usb_power.then(|| UsbPower { sysfs: "/sys".into(), note });
     repair::Settings { reset_line: config.reader.reset_line.clone(), devices: "/dev".into(), power }
+}
+
+fn tamper_settings(config: &Config) -> Option<tamper::Settings> {
+    let wanted = config.tamper.as_ref()?;
+    let line = LineName { name: wanted.line.clone(), setting: "tamper.line" };
+    Some(tamper::Settings { line, active_high: wanted.active_high, devices: "/dev".into() })
 }
 
 fn upkeep_settings(config: &Config) -> UpkeepSettings {

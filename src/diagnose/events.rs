@@ -216,6 +216,10 @@ events! {
     StorageTrouble "storage-trouble" 0x256d5a0dc06641798fe0ae64b428cb4f OWN
         title   "存储故障" "storage does not work"
         meaning "写盘成功之前不收款；已确认的交易没有丢失。" "No payment is taken until a write succeeds; nothing confirmed is lost.";
+    /// The tamper input says something else.
+    Tamper "tamper" 0x7203b599fb494ff7ae3a70b3a1f70718 OWN
+        title   "防拆输入变化" "The tamper input has changed"
+        meaning "机壳打开时密钥已被擦除；见 posctl status。" "When the case is opened the keys are erased; see posctl status.";
     /// The disk works again.
     StorageBack "storage-back" 0xf4f695d7d202456c926ce73f48114c90 OWN
         title   "存储恢复正常" "storage works again"

@@ -24,6 +24,7 @@ pub mod response;
 pub mod secret;
 pub mod self_test;
 pub mod support;
+pub mod tamper;
 pub mod time;
 pub mod training;
 pub mod upkeep;

@@ -1,10 +1,10 @@
-//! The card reader's reset line: found by name, held for the daemon's life, pulsed on order.
+//! GPIO lines, found by name: the card reader's reset line, and what others ask for.
 //!
-//! Owns: the handle of the line. Must not know: when a pulse is due.
+//! Owns: how a line is found and taken, and the handle of the reset line. Must not know: when a pulse is due.
 //!
-//! The line is asked for without `ACTIVE_LOW`: [`CdevPin`] undoes the kernel's inversion, the value given with the request
-//! does not go through it, and without the flag both mean the level on the wire. The handle stays open, because a
-//! released line may float, and a floating reset line resets the reader whenever it likes.
+//! Lines are asked for without `ACTIVE_LOW`: [`CdevPin`] undoes the kernel's inversion, the value given with the request
+//! does not go through it, and without the flag both mean the level on the wire. The reset line's handle stays open, because
+//! a released line may float, and a floating reset line resets the reader whenever it likes.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use linux_embedded_hal::CdevPin;
-use linux_embedded_hal::gpio_cdev::{self, Chip, Line, LineRequestFlags};
+use linux_embedded_hal::gpio_cdev::{self, Chip, EventRequestFlags, Line, LineEventHandle, LineRequestFlags};
 
 /// How long the line is low. The PN532 needs 100 µs; long enough for any wiring.
 pub const LOW_MILLISECONDS: u32 = 20;
@@ -26,48 +26,62 @@ const CONSUMER: &str = "smartposd reader reset";
 /// Longest name of a line in the kernel's interface.
 pub const LONGEST_NAME: usize = 31;
 
-/// Why the reset line cannot be used.
+/// A line that the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineName {
+    /// Its name, as `gpioinfo` shows it.
+    pub name: String,
+    /// The setting that names it.
+    pub setting: &'static str,
+}
+
+/// Why a line cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GpioError {
     /// The machine has no GPIO chip at all.
-    #[error("no GPIO chip in {0}; remove reader.reset_line, or load the chip's driver")]
-    NoChip(PathBuf),
+    #[error("no GPIO chip in {directory}; remove {setting}, or load the chip's driver")]
+    NoChip {
+        /// Where chips were looked for.
+        directory: PathBuf,
+        /// The setting.
+        setting: &'static str,
+    },
     /// No chip has a line of this name.
-    #[error("no GPIO line is called {name:?} on {chips}; `gpioinfo` shows the names, correct reader.reset_line")]
+    #[error("no GPIO line is called {:?} on {chips}; `gpioinfo` shows the names, correct {}", .line.name, .line.setting)]
     NoLine {
-        /// The configured name.
-        name: String,
+        /// The configured line.
+        line: LineName,
         /// The chips that were looked at.
         chips: String,
     },
-    /// Two chips have one: pulsing the wrong one could reset anything.
-    #[error("the GPIO line {name:?} is there twice, on {first} and {second}; rename one in the device tree")]
+    /// Two chips have one: the wrong one could be anything.
+    #[error("the GPIO line {:?} is there twice, on {first} and {second}; rename one in the device tree", .line.name)]
     Ambiguous {
-        /// The configured name.
-        name: String,
+        /// The configured line.
+        line: LineName,
         /// One chip.
         first: PathBuf,
         /// Another chip.
         second: PathBuf,
     },
     /// Not allowed to open the chip.
-    #[error("no permission to open {0}; add the service's user to the group of that file")]
+    #[error("no permission to open {0}; give it to the daemon with `posctl devices mark {0} gpio`")]
     Denied(PathBuf),
     /// Something else drives the line.
-    #[error("the GPIO line {name:?} on {chip} is in use by {by:?}; stop that, or correct reader.reset_line")]
+    #[error("the GPIO line {:?} on {chip} is in use by {by:?}; stop that, or correct {}", .line.name, .line.setting)]
     Busy {
-        /// The configured name.
-        name: String,
+        /// The configured line.
+        line: LineName,
         /// Where it is.
         chip: PathBuf,
         /// As its user calls itself.
         by: String,
     },
     /// The kernel reports something else.
-    #[error("the GPIO line {name:?} cannot be driven: {what}")]
+    #[error("the GPIO line {:?} ({}) does not work: {what}", .line.name, .line.setting)]
     Failed {
-        /// The configured name.
-        name: String,
+        /// The configured line.
+        line: LineName,
         /// What the kernel says.
         what: String,
     },
@@ -84,7 +98,7 @@ pub fn pulse<P: OutputPin>(pin: &mut P, delay: &mut impl DelayNs) -> Result<(), 
 
 /// The reset line, once it has been found.
 pub struct ResetLine<P> {
-    name: String,
+    line: LineName,
     open: Box<dyn FnMut() -> Result<P, GpioError> + Send>,
     pin: Option<P>,
 }
@@ -92,15 +106,16 @@ pub struct ResetLine<P> {
 impl ResetLine<CdevPin> {
     /// The line of this name on any chip in the directory, which is `/dev` but in tests.
     pub fn named(name: String, directory: PathBuf) -> Self {
-        let wanted = name.clone();
-        Self::opened_by(name, move || open(&directory, &wanted))
+        let line = LineName { name, setting: "reader.reset_line" };
+        let wanted = line.clone();
+        Self::opened_by(line, move || output(&directory, &wanted, CONSUMER, true))
     }
 }
 
 impl<P: OutputPin<Error: Display>> ResetLine<P> {
     /// A line that this opens, driven high.
-    pub fn opened_by(name: String, open: impl FnMut() -> Result<P, GpioError> + Send + 'static) -> Self {
-        Self { name, open: Box::new(open), pin: None }
+    pub fn opened_by(line: LineName, open: impl FnMut() -> Result<P, GpioError> + Send + 'static) -> Self {
+        Self { line, open: Box::new(open), pin: None }
     }
 
     /// Takes the line in hand.
@@ -119,7 +134,7 @@ impl<P: OutputPin<Error: Display>> ResetLine<P> {
         pulsed.map_err(|error| {
             // Its chip may have gone and come back: then this handle is dead for ever.
             self.pin = None;
-            GpioError::Failed { name: self.name.clone(), what: error.to_string() }
+            GpioError::Failed { line: self.line.clone(), what: error.to_string() }
         })
     }
 }
@@ -130,19 +145,39 @@ struct Seen {
     lines: Result<Vec<Option<String>>, io::ErrorKind>,
 }
 
-fn open(directory: &Path, name: &str) -> Result<CdevPin, GpioError> {
+/// Takes a line as an output with this level on the wire. `consumer` is what `gpioinfo` shows as its user.
+pub fn output(directory: &Path, wanted: &LineName, consumer: &str, high: bool) -> Result<CdevPin, GpioError> {
+    let line = find(directory, wanted)?;
+    let handle = line.request(LineRequestFlags::OUTPUT, u8::from(high), consumer);
+    let handle = handle.map_err(|error| refused(wanted, &line, &error))?;
+    CdevPin::new(handle).map_err(|error| failed(wanted, &error))
+}
+
+/// Takes a line as an input whose edges can be waited for.
+pub fn input(directory: &Path, wanted: &LineName, consumer: &str) -> Result<LineEventHandle, GpioError> {
+    let line = find(directory, wanted)?;
+    let edges = line.events(LineRequestFlags::INPUT, EventRequestFlags::BOTH_EDGES, consumer);
+    edges.map_err(|error| refused(wanted, &line, &error))
+}
+
+fn find(directory: &Path, wanted: &LineName) -> Result<Line, GpioError> {
     let seen: Vec<Seen> = chips(directory).into_iter().map(look).collect();
-    let (path, offset) = pick(directory, &seen, name)?;
-    let failed = |what: String| GpioError::Failed { name: name.to_owned(), what };
-    let line = Chip::new(path).and_then(|mut chip| chip.get_line(offset)).map_err(|error| failed(error.to_string()))?;
-    let handle = line.request(LineRequestFlags::OUTPUT, 1, CONSUMER).map_err(|error| match line.info() {
+    let (path, offset) = pick(directory, &seen, wanted)?;
+    Chip::new(path).and_then(|mut chip| chip.get_line(offset)).map_err(|error| failed(wanted, &error))
+}
+
+fn failed(wanted: &LineName, error: &gpio_cdev::Error) -> GpioError {
+    GpioError::Failed { line: wanted.clone(), what: error.to_string() }
+}
+
+fn refused(wanted: &LineName, line: &Line, error: &gpio_cdev::Error) -> GpioError {
+    match line.info() {
         Ok(info) if info.is_kernel() => {
             let by = info.consumer().unwrap_or("the kernel").to_owned();
-            GpioError::Busy { name: name.to_owned(), chip: path.to_owned(), by }
+            GpioError::Busy { line: wanted.clone(), chip: line.chip().path().to_owned(), by }
         }
-        Ok(_) | Err(_) => failed(error.to_string()),
-    })?;
-    CdevPin::new(handle).map_err(|error| failed(error.to_string()))
+        Ok(_) | Err(_) => failed(wanted, error),
+    }
 }
 
 /// `gpiochip0`, `gpiochip1` … in this order. Links to chips (old names on newer boards) would show them twice.
@@ -166,14 +201,14 @@ fn look(path: PathBuf) -> Seen {
 }
 
 /// The one line of this name.
-fn pick<'a>(directory: &Path, seen: &'a [Seen], name: &str) -> Result<(&'a Path, u32), GpioError> {
+fn pick<'a>(directory: &Path, seen: &'a [Seen], wanted: &LineName) -> Result<(&'a Path, u32), GpioError> {
     let mut found: Option<(&Path, u32)> = None;
     for Seen { path, lines } in seen {
         let lines = lines.as_deref().unwrap_or_default();
-        for (_, offset) in lines.iter().zip(0u32..).filter(|(line, _)| line.as_deref() == Some(name)) {
+        for (_, offset) in lines.iter().zip(0u32..).filter(|(line, _)| line.as_deref() == Some(wanted.name.as_str())) {
             if let Some((first, _)) = found.replace((path, offset)) {
                 let (first, second) = (first.to_owned(), path.clone());
-                return Err(GpioError::Ambiguous { name: name.to_owned(), first, second });
+                return Err(GpioError::Ambiguous { line: wanted.clone(), first, second });
             }
         }
     }
@@ -181,10 +216,12 @@ fn pick<'a>(directory: &Path, seen: &'a [Seen], name: &str) -> Result<(&'a Path,
     match (found, seen.iter().find(denied)) {
         (Some(found), _) => Ok(found),
         (None, Some(closed)) => Err(GpioError::Denied(closed.path.clone())),
-        (None, None) if seen.is_empty() => Err(GpioError::NoChip(directory.to_owned())),
+        (None, None) if seen.is_empty() => {
+            Err(GpioError::NoChip { directory: directory.to_owned(), setting: wanted.setting })
+        }
         (None, None) => {
             let chips = seen.iter().map(|chip| chip.path.display().to_string()).collect::<Vec<_>>().join(", ");
-            Err(GpioError::NoLine { name: name.to_owned(), chips })
+            Err(GpioError::NoLine { line: wanted.clone(), chips })
         }
     }
 }

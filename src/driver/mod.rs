@@ -11,6 +11,7 @@ pub mod link_watch;
 pub mod probe;
 pub mod repair;
 pub mod serial;
+pub mod tamper;
 pub mod tcp;
 pub mod ticks;
 mod tls;

@@ -47,17 +47,22 @@ impl Engine {
         }
     }
 
-    /// Why nothing is sent and no payment taken, if so: the disk refuses, or the daemon runs in safe mode.
+    /// Why nothing is sent and no payment taken, if so: the terminal was opened, the disk refuses, or the daemon runs in safe
+    /// mode.
     pub(super) fn standstill(&self) -> Option<Standstill> {
         let storage = self.storage_fault.as_ref();
         let storage = storage.map(|fault| Standstill { cause: Cause::P02, evidence: fault.clone() });
-        storage.or_else(|| self.settings.safe_mode.clone())
+        self.case.standstill().or(storage).or_else(|| self.settings.safe_mode.clone())
     }
 
     /// The refusal of everything that would do something, if nothing may be done.
     pub(super) fn stands_still(&self, what: &str) -> Option<Refusal> {
         let Standstill { cause, evidence } = self.standstill()?;
-        let why = if cause == Cause::P02 { "storage fault" } else { "safe mode" };
+        let why = match cause {
+            Cause::P02 => "storage fault",
+            Cause::H09 => "tamper",
+            _ => "safe mode",
+        };
         Some(Refusal::because(RefusalKind::WrongState, cause, format!("{why}, {what}: {evidence}")))
     }
 

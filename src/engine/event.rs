@@ -7,6 +7,7 @@ use crate::domain::host::{HostAnswer, HostFailure};
 use crate::domain::ids::OperatorId;
 use crate::domain::offline::QueueTotals;
 use crate::domain::secret::{PinBlock, SecretBytes};
+use crate::domain::tamper::TamperReading;
 use crate::engine::command::{Command, CommandId, Device};
 use crate::engine::record::{QueueHead, Verdict};
 use crate::engine::snapshot::TransactionView;
@@ -107,6 +108,8 @@ pub enum Event {
         /// The component the keypad asks for now; the keypad is taken meanwhile.
         asking_component: Option<u8>,
     },
+    /// The tamper input says something else than before.
+    TamperRead(TamperReading),
     /// The storage refuses commits (`Some`: what was seen) or works again. What was decided with a refused commit has
     /// been undone by recovery.
     StorageChanged {

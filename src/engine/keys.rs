@@ -158,6 +158,7 @@ impl Engine {
         }
         self.sign_in.start_afresh();
         if self.keys.master_check.is_some() {
+            self.provisioned_anew();
             self.drop_keys(None);
             // The core does not change keys under a payment; should it, a PIN under the old key must not leave.
             self.end_unsent(Outcome::Cancelled, None, "the master key was changed meanwhile".to_owned());

@@ -30,6 +30,7 @@ use crate::engine::settings::Settings;
 use crate::engine::sign_in::SignIn;
 use crate::engine::signal::Signal;
 use crate::engine::snapshot::{DeviceView, KeysView, Snapshot, TerminalView, TransactionView};
+use crate::engine::tamper::Case;
 
 /// One thing the core loop has to do. All records in the queue are committed before any action is released.
 pub enum Output {
@@ -65,6 +66,7 @@ pub struct Engine {
     pub(super) keypad: DeviceView,
     pub(super) keys: KeysView,
     pub(super) storage_fault: Option<String>,
+    pub(super) case: Case,
     pub(super) notice: Option<Cause>,
     pub(super) next_id: TransactionId,
     pub(super) prompt: Prompt,
@@ -99,6 +101,7 @@ impl Engine {
             keypad: absent(),
             keys: KeysView::default(),
             storage_fault: None,
+            case: Case::recovered(stored.tampered),
             notice: None,
             next_id: stored.next_id,
             prompt: Prompt::Idle,
@@ -186,6 +189,7 @@ impl Engine {
             Event::QueueHeadLoaded { head, totals } => self.queue_head_loaded(head, totals),
             Event::LinkReturned => self.link_returned(),
             Event::ClockSynchronised => self.clock_synchronised(),
+            Event::TamperRead(reading) => self.tamper_read(reading),
             Event::StorageChanged { fault } => self.storage_changed(fault),
         }
         // The event counts even where its deadline has just passed: an answer is an answer.

@@ -36,6 +36,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod signal;
 pub mod snapshot;
+mod tamper;
 mod tell;
 
 #[cfg(test)]

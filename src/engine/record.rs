@@ -7,6 +7,7 @@ use crate::domain::offline::{
     OfflineLimits, OfflineMoment, OfflineRefusal, OfflineSale, QueueTotals, ReversalStanding, ScriptReport,
 };
 use crate::domain::outcome::Role;
+use crate::domain::tamper::Tampered;
 use crate::domain::time::{ClockAnchor, WallTime};
 use crate::engine::snapshot::TransactionView;
 
@@ -117,6 +118,9 @@ pub enum Record {
         /// Why.
         cause: Option<Cause>,
     },
+    /// The terminal was opened. The store erases the master key and the working keys in the same commit; what is unsent
+    /// stays, since it is the merchant's money.
+    Tampered(Tampered),
     /// An operator as of now.
     OperatorStored(OperatorRecord),
     /// An operator signed in or out here.
@@ -205,4 +209,6 @@ pub struct Recovered {
     pub on_duty: Option<OperatorId>,
     /// When the last sign-in succeeded.
     pub signed_in_at: Option<WallTime>,
+    /// That the terminal was opened, and no new master key has been loaded since.
+    pub tampered: Option<Tampered>,
 }

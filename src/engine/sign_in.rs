@@ -167,12 +167,12 @@ impl SignIn {
 impl Engine {
     /// A caller wants to be signed in.
     pub(super) fn sign_in_asked(&mut self, id: CommandId) {
+        if let Some(refusal) = self.stands_still("nothing is sent") {
+            return self.refuse(id, refusal);
+        }
         if self.keys.master_check.is_none() {
             let text = "no master key is loaded; load it with `posctl keys load`";
             return self.refuse(id, Refusal::because(RefusalKind::WrongState, Cause::K04, text));
-        }
-        if let Some(refusal) = self.stands_still("nothing is sent") {
-            return self.refuse(id, refusal);
         }
         if self.sale.is_some() {
             let text = "a payment is under way; try again when it is over";

@@ -183,6 +183,9 @@ fn line<'l>(record: &'l Record, verdict: Option<&Verdict>) -> Line<'l> {
         Record::SignedIn { batch, .. } => {
             Line { what: "signed-in", batch: Some(Batch::get(*batch)), ..Line::default() }
         }
+        Record::Tampered(opened) => {
+            Line { what: "tampered", at: Some(opened.at.0), cause: Some(Cause::H09.as_str()), ..Line::default() }
+        }
         Record::SignedOut { cause } => Line { what: "signed-out", cause: cause.map(Cause::as_str), ..Line::default() },
         Record::OperatorStored(o) => Line {
             what: "operator",

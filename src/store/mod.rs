@@ -35,6 +35,7 @@ use crate::domain::ids::{Batch, OperatorId, Stan, TransactionId};
 use crate::domain::outcome::Role;
 use crate::domain::pan::Pan;
 use crate::domain::secret::SecretBytes;
+use crate::domain::tamper::Tampered;
 use crate::domain::time::{ClockAnchor, Instant, WallTime};
 use crate::engine::record::{OperatorRecord, Record, Recovered, Verdict};
 use disk::Files;
@@ -222,8 +223,8 @@ impl Store {
 
     fn recovered(&self) -> Result<Recovered, StoreError> {
         let last_id: Option<i64> = self.db.query_row("SELECT max(id) FROM payment", [], |r| r.get(0))?;
-        let sql = "SELECT next_stan, batch, on_duty, signed_in_at, clock_boot, clock_mono, clock_wall, first_id
-                   FROM terminal";
+        let sql = "SELECT next_stan, batch, on_duty, signed_in_at, clock_boot, clock_mono, clock_wall, first_id,
+                   tampered_at, tampered FROM terminal";
         let mut statement = self.db.prepare(sql)?;
         let mut rows = statement.query([])?;
         let terminal = rows.next()?.ok_or_else(|| impossible("the terminal's row is not there"))?;
@@ -253,6 +254,10 @@ impl Store {
                 .map(|id| OperatorId::new(&id).ok_or_else(|| impossible("terminal.on_duty")))
                 .transpose()?,
             signed_in_at: time(3)?.map(WallTime),
+            tampered: match (time(8)?, terminal.get(9)?) {
+                (Some(at), Some(evidence)) => Some(Tampered { at: WallTime(at), evidence }),
+                _ => None,
+            },
         })
     }
 
@@ -279,11 +284,13 @@ impl Store {
         self.at(self.secret(MASTER_KEY))
     }
 
-    /// Replaces the master key; the working keys wrapped under the old one go with it.
+    /// Replaces the master key; the working keys wrapped under the old one go with it. A terminal that was opened has been
+    /// seen to with it.
     pub fn set_master_key(&mut self, at: WallTime, key: &SecretBytes) -> Result<(), StoreError> {
         self.transact(at, |tx, vault| {
             write::put_secret(tx, vault, MASTER_KEY, key.expose())?;
             tx.execute("DELETE FROM secret WHERE name = ?1", [WORKING_KEYS])?;
+            tx.execute("UPDATE terminal SET tampered_at = NULL, tampered = NULL", [])?;
             Ok(((), entry::master_key()))
         })
     }

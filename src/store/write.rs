@@ -6,7 +6,7 @@ use rusqlite::{Transaction, params};
 
 use super::offline::Request;
 use super::vault::Vault;
-use super::{StoreError, WORKING_KEYS, impossible, offline, payment, reversal, script, signed};
+use super::{MASTER_KEY, StoreError, WORKING_KEYS, impossible, offline, payment, reversal, script, signed};
 use crate::domain::ids::{OperatorId, Stan, TransactionId};
 use crate::domain::time::WallTime;
 use crate::engine::record::{Record, Verdict};
@@ -76,6 +76,13 @@ impl<'t, F: Fn() -> Option<u64>> Writer<'t, F> {
             }
             Record::SignedOut { .. } => {
                 tx.execute("DELETE FROM secret WHERE name = ?1", [WORKING_KEYS])?;
+            }
+            Record::Tampered(opened) => {
+                tx.execute(
+                    "UPDATE terminal SET tampered_at = ?1, tampered = ?2",
+                    params![signed(opened.at.0), opened.evidence],
+                )?;
+                tx.execute("DELETE FROM secret WHERE name IN (?1, ?2)", [MASTER_KEY, WORKING_KEYS])?;
             }
             Record::OperatorStored(o) => {
                 tx.execute(

@@ -43,6 +43,15 @@ impl fmt::Debug for KeypadConfig {
     }
 }
 
+/// The tamper input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TamperConfig {
+    /// The name of its GPIO line.
+    pub line: String,
+    /// Whether a high level means that the terminal is open.
+    pub active_high: bool,
+}
+
 /// "auto" or a path.
 fn device_path(section: &Section<'_>) -> Option<PathBuf> {
     let read = |text: &str| if text == "auto" { Some(None) } else { absolute(text).map(Some) };
@@ -65,6 +74,27 @@ pub(super) fn reader(section: Section<'_>) -> ReaderConfig {
     section.finish();
     let baud_max = rate.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(460_800);
     ReaderConfig { path, baud_max, reset_line, usb_power }
+}
+
+pub(super) fn tamper(section: Section<'_>) -> Option<TamperConfig> {
+    let wanted = "the name of a GPIO line as gpioinfo shows it, such as \"GPIO21\"";
+    let line = section.parsed("line", wanted, line_name);
+    let active = section.choice("active", &[("high", true), ("low", false)]);
+    let config = line.map(|line| {
+        if active.is_none() {
+            section.refuse(
+                &line.place,
+                "`tamper.active` is missing: say which level means that the terminal is open, \"high\" or \"low\""
+                    .to_owned(),
+            );
+        }
+        TamperConfig { line: line.value, active_high: active.as_ref().is_some_and(|at| at.value) }
+    });
+    if let (None, Some(active)) = (&config, &active) {
+        section.refuse(&active.place, "`tamper.line` is missing: the GPIO line of the tamper switch".to_owned());
+    }
+    section.finish();
+    config
 }
 
 fn line_name(text: &str) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::{Config, ReaderConfig};
+use super::{Config, ReaderConfig, TamperConfig};
 use crate::domain::link::{Endpoint, Trust};
 
 /// What `posctl config check` shows of a good one.
@@ -26,6 +26,7 @@ pub(super) fn summary(config: &Config) -> String {
         ("keys", format!("sign-in {}, MAC {}", profile.forms.sign_in.digits(), profile.mac.rule.method)),
         ("reader", reader_summary(&config.reader, path(&config.reader.path))),
         ("keypad", path(&config.keypad.path) + if config.keypad.keyboards { ", keyboards too" } else { "" }),
+        ("tamper", config.tamper.as_ref().map_or("no input".to_owned(), tamper_summary)),
         ("state", config.state_dir.display().to_string()),
     ];
     for (name, value) in rows {
@@ -33,6 +34,10 @@ pub(super) fn summary(config: &Config) -> String {
         let _ = writeln!(text, "{name:<9} {value}");
     }
     text
+}
+
+fn tamper_summary(tamper: &TamperConfig) -> String {
+    format!("{}, open when {}", tamper.line, if tamper.active_high { "high" } else { "low" })
 }
 
 fn reader_summary(reader: &ReaderConfig, path: String) -> String {

@@ -10,6 +10,7 @@ use crate::app::supervisor::Order;
 use crate::bus::{Request, Update};
 use crate::domain::cause::Cause;
 use crate::domain::prompt::Language;
+use crate::domain::tamper::TamperReading;
 use crate::domain::time::Now;
 use crate::driver::evdev::{KeypadCommand, KeypadDeviceEvent};
 use crate::driver::repair::{RepairCommand, RepairEvent};
@@ -48,6 +49,8 @@ pub struct Inlets {
     pub keypad: mpsc::Receiver<KeypadDeviceEvent>,
     /// How strong measures went; ended where none are configured.
     pub repair: mpsc::Receiver<RepairEvent>,
+    /// What the tamper input says; ended where none is configured.
+    pub tamper: mpsc::Receiver<TamperReading>,
     /// From the network.
     pub tcp: mpsc::Receiver<tcp::Event>,
     /// A link, address or route has come back.
@@ -82,6 +85,8 @@ pub struct Parts {
     pub upkeep: UpkeepSettings,
     /// What went wrong lately.
     pub faults: Faults,
+    /// What the tamper input says at the start, where one is configured.
+    pub tamper: Option<TamperReading>,
 }
 
 /// Why the core ended.

@@ -29,6 +29,7 @@ impl Core {
         component: &SecretBytes,
     ) -> Result<Reply, Refusal> {
         self.refuse_in_training()?;
+        self.teller.engine().tamper_refusal().map_or(Ok(()), Err)?;
         if !self.teller.engine().keys_may_change() {
             return Err(Refusal::new(
                 RefusalKind::Busy,
@@ -78,6 +79,7 @@ impl Core {
     /// Asks for a component on the keypad.
     pub(super) fn ask_component(&mut self, now: Now, index: u8, custodian: String) -> Result<Reply, Refusal> {
         self.refuse_in_training()?;
+        self.teller.engine().tamper_refusal().map_or(Ok(()), Err)?;
         if !self.teller.engine().keypad_is_free() {
             return Err(Refusal::new(RefusalKind::Busy, "the keypad is missing or in use; see `posctl status`"));
         }

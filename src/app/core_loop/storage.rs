@@ -40,6 +40,9 @@ impl Core {
         self.tell_engine(now, Event::DeviceChanged { device: Device::Reader, state, cause });
         let (state, cause) = self.keypad.state();
         self.tell_engine(now, Event::DeviceChanged { device: Device::Keypad, state, cause });
+        if let Some(reading) = self.tamper_reading.clone() {
+            self.tell_engine(now, Event::TamperRead(reading));
+        }
         self.keys_changed(now);
     }
 }

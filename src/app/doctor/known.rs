@@ -16,8 +16,8 @@ const TOLERANCE: i64 = 600;
 /// now.
 pub(super) fn findings(snapshot: &Snapshot, answers: bool, now: WallTime) -> Vec<Finding> {
     let evidence = &snapshot.terminal.evidence;
-    if let Some(cause @ (Cause::S01 | Cause::S02)) = snapshot.terminal.cause {
-        let why = "not looked at in safe mode";
+    if let Some(cause @ (Cause::S01 | Cause::S02 | Cause::H09)) = snapshot.terminal.cause {
+        let why = if cause == Cause::H09 { "nothing else counts before that" } else { "not looked at in safe mode" };
         let idle = [Step::Keys, Step::Terminal, Step::Reader, Step::Keypad, Step::Operator];
         let mut found: Vec<_> = idle.into_iter().map(|step| Finding::new(step, Found::NotRun, why)).collect();
         found.extend([clock(snapshot, now), failed(Step::Service, cause, evidence)]);

@@ -79,8 +79,8 @@ entries! {
     H09 0x220e58e2854648808b299eb73a164bf9 Support
         title      "设备被拆动" "the terminal was opened"
         evidence   "防拆输入有效" "the tamper input is active"
-        action     "本版本不读防拆输入；设备自带的防拆由设备处理" "this version reads no tamper input; what a device has of its own acts by itself"
-        remedy     "停用终端并返厂" "take the terminal out of use and send it in"
+        action     "立即擦除主密钥和工作密钥，记录并停止收款；未上送的交易保留，重新灌装密钥后上送" "erases the master key and the working keys at once, records it and takes no payment; what is unsent is kept and sent once new keys are loaded"
+        remedy     "停用终端并返厂；检查后重新灌装主密钥" "take the terminal out of use and send it in; after a check load a new master key"
         cashier    "不要再用这台终端，请报告主管" "do not use this terminal any more; tell your supervisor"
         technician "不要重置；返厂检查并重新灌装密钥" "do not reset it; send it in, and have its keys loaded anew"
         customer   CARD_NOT_NOW;

@@ -11,6 +11,14 @@ use super::*;
 const LOW: State = State::Low;
 const HIGH: State = State::High;
 
+fn reset(name: &str) -> LineName {
+    LineName { name: name.to_owned(), setting: "reader.reset_line" }
+}
+
+fn no_chip() -> GpioError {
+    GpioError::NoChip { directory: "/dev".into(), setting: "reader.reset_line" }
+}
+
 fn failing(state: State) -> Transaction {
     Transaction::set(state).with_error(MockError::Io(io::ErrorKind::BrokenPipe))
 }
@@ -18,9 +26,9 @@ fn failing(state: State) -> Transaction {
 /// A reset line on these mock pins, each opened in its turn.
 fn line_on(pins: &[Mock]) -> ResetLine<Mock> {
     let mut pins = pins.to_vec();
-    let none = || GpioError::NoChip("/dev".into());
+    let none = || no_chip();
     pins.reverse();
-    ResetLine::opened_by("GPIO20".to_owned(), move || pins.pop().ok_or_else(none))
+    ResetLine::opened_by(reset("GPIO20"), move || pins.pop().ok_or_else(none))
 }
 
 #[test]
@@ -98,7 +106,7 @@ fn after_a_failure_the_line_is_opened_anew() {
     let mut fresh = Mock::new(&[LOW, HIGH].map(Transaction::set));
     let mut line = line_on(&[gone.clone(), fresh.clone()]);
     let error = line.pulse(&mut NoopDelay::new()).unwrap_err();
-    assert!(matches!(&error, GpioError::Failed { name, .. } if name == "GPIO20"), "{error}");
+    assert!(matches!(&error, GpioError::Failed { line, .. } if line.name == "GPIO20"), "{error}");
     line.pulse(&mut NoopDelay::new()).unwrap();
     gone.done();
     fresh.done();
@@ -108,9 +116,9 @@ fn after_a_failure_the_line_is_opened_anew() {
 fn a_line_that_is_not_there_yet_is_looked_for_at_each_pulse() {
     let mut pin = Mock::new(&[LOW, HIGH].map(Transaction::set));
     let given = pin.clone();
-    let mut missing = vec![GpioError::NoChip("/dev".into())];
-    let mut line = ResetLine::opened_by("GPIO20".to_owned(), move || missing.pop().map_or(Ok(given.clone()), Err));
-    assert_eq!(line.hold().unwrap_err(), GpioError::NoChip("/dev".into()));
+    let mut missing = vec![no_chip()];
+    let mut line = ResetLine::opened_by(reset("GPIO20"), move || missing.pop().map_or(Ok(given.clone()), Err));
+    assert_eq!(line.hold().unwrap_err(), no_chip());
     line.pulse(&mut NoopDelay::new()).unwrap();
     pin.done();
 }
@@ -121,7 +129,7 @@ fn chip(path: &str, lines: &[&str]) -> Seen {
 }
 
 fn picked(seen: &[Seen], name: &str) -> Result<(PathBuf, u32), GpioError> {
-    pick(Path::new("/dev"), seen, name).map(|(path, offset)| (path.to_owned(), offset))
+    pick(Path::new("/dev"), seen, &reset(name)).map(|(path, offset)| (path.to_owned(), offset))
 }
 
 #[test]
@@ -149,7 +157,7 @@ fn a_line_that_is_missing_twice_there_or_behind_a_closed_door_is_named() {
     let closed = Seen { path: "/dev/gpiochip3".into(), lines: Err(io::ErrorKind::PermissionDenied) };
     assert_eq!(
         said(&[closed]),
-        "no permission to open /dev/gpiochip3; add the service's user to the group of that file"
+        "no permission to open /dev/gpiochip3; give it to the daemon with `posctl devices mark /dev/gpiochip3 gpio`"
     );
 }
 
@@ -162,7 +170,7 @@ fn only_chips_are_looked_at_each_once_and_in_their_order() {
     std::os::unix::fs::symlink("gpiochip2", directory.path().join("gpiochip4")).unwrap();
     assert_eq!(chips(directory.path()), ["gpiochip2", "gpiochip10"].map(|name| directory.path().join(name)));
     // A file that is no chip is one without lines.
-    let error = open(directory.path(), "GPIO20").err().unwrap();
+    let error = output(directory.path(), &reset("GPIO20"), CONSUMER, true).err().unwrap();
     assert!(matches!(error, GpioError::NoLine { .. }), "{error}");
 }
 

@@ -3,7 +3,7 @@
 use embedded_hal_mock::eh1::digital::{Mock, State, Transaction};
 
 use super::*;
-use crate::driver::gpio::GpioError;
+use crate::driver::gpio::{GpioError, LineName};
 
 fn all_events(line: Option<ResetLine<Mock>>, power: Option<&UsbPower>, orders: Vec<RepairCommand>) -> Vec<RepairEvent> {
     let (sender, inlet) = sync_channel(orders.len());
@@ -14,11 +14,15 @@ fn all_events(line: Option<ResetLine<Mock>>, power: Option<&UsbPower>, orders: V
     std::iter::from_fn(|| told.try_recv().ok()).collect()
 }
 
+fn reset() -> LineName {
+    LineName { name: "GPIO20".to_owned(), setting: "reader.reset_line" }
+}
+
 #[test]
 fn the_line_is_taken_in_hand_at_once_and_pulsed_on_order() {
     let mut pin = Mock::new(&[State::Low, State::High].map(Transaction::set));
     let given = pin.clone();
-    let line = ResetLine::opened_by("GPIO20".to_owned(), move || Ok(given.clone()));
+    let line = ResetLine::opened_by(reset(), move || Ok(given.clone()));
     let told = all_events(Some(line), None, vec![RepairCommand::PulseReset]);
     assert_eq!(told, [RepairEvent::LineHeld, RepairEvent::Pulsed]);
     pin.done();
@@ -26,8 +30,8 @@ fn the_line_is_taken_in_hand_at_once_and_pulsed_on_order() {
 
 #[test]
 fn a_line_that_is_not_there_is_told_at_once_and_at_each_order() {
-    let missing = || GpioError::NoChip("/dev".into());
-    let line = ResetLine::<Mock>::opened_by("GPIO20".to_owned(), move || Err(missing()));
+    let missing = || GpioError::NoChip { directory: "/dev".into(), setting: "reader.reset_line" };
+    let line = ResetLine::<Mock>::opened_by(reset(), move || Err(missing()));
     let told = all_events(Some(line), None, vec![RepairCommand::PulseReset]);
     assert_eq!(told, [RepairEvent::LineFailed(missing().to_string()), RepairEvent::LineFailed(missing().to_string())]);
 }

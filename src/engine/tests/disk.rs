@@ -7,6 +7,7 @@ use crate::domain::offline::{
     Forwarding, OfflineLimits, OfflineMoment, OfflineRefusal, OfflineSale, QueueTotals, ReversalStanding,
 };
 use crate::domain::pan::Pan;
+use crate::domain::tamper::Tampered;
 use crate::domain::time::{ClockAnchor, WallTime};
 use crate::engine::command::Caller;
 use crate::engine::record::{OpenReversal, OpenScript, OperatorRecord, QueueHead, Record, Recovered, Verdict};
@@ -30,6 +31,7 @@ pub struct Disk {
     pub batch: Batch,
     pub signed_in_at: Option<WallTime>,
     pub working_keys: bool,
+    pub tampered: Option<Tampered>,
 }
 
 impl Disk {
@@ -48,6 +50,7 @@ impl Disk {
             batch: Batch::new(1).unwrap(),
             signed_in_at: None,
             working_keys: false,
+            tampered: None,
         }
     }
 
@@ -177,6 +180,10 @@ impl Disk {
                 self.working_keys = true;
             }
             Record::SignedOut { .. } => self.working_keys = false,
+            Record::Tampered(opened) => {
+                self.tampered = Some(opened.clone());
+                self.working_keys = false;
+            }
             Record::OperatorStored(operator) => {
                 self.operators.insert(operator.id.clone(), operator.clone());
             }
@@ -209,6 +216,7 @@ impl Disk {
             operators: self.operators.values().cloned().collect(),
             on_duty: self.on_duty.clone(),
             signed_in_at: self.signed_in_at,
+            tampered: self.tampered.clone(),
         }
     }
 

@@ -19,5 +19,6 @@ mod reversal;
 mod safe_mode;
 mod sale;
 mod sign_in;
+mod tamper;
 mod unblocked;
 mod world;

@@ -205,6 +205,7 @@ impl Ledger {
             Record::ReversalTried { .. }
             | Record::ScriptDue { .. }
             | Record::ScriptSent { .. }
+            | Record::Tampered(_)
             | Record::ClockTrusted(_) => unreachable!("not in this day"),
             Record::TraceTaken { next } => self.next_stan = *next,
             Record::SignedIn { at, batch, wrapped, .. } => {

@@ -85,6 +85,8 @@ proof "the whole terminal under $seeds seeds" 'seeds [0-9]+, faults [0-9]+, viol
 echo "--- unit, watchdog and safe mode under real systemd"
 machine heal-systemd bash tests/rig/heal-systemd.sh
 machine training-systemd bash tests/rig/training-systemd.sh
+echo "--- Debian package: build, lintian, install, upgrade, remove, purge under real systemd"
+if [ "$long" ]; then machine deb bash tests/deb.sh; else machine deb bash tests/deb.sh --native; fi
 proof "faults that mend themselves" 'faults ([0-9]+), healed \1' bash tests/heal.sh
 if [ "$long" ]; then
     echo "--- daemon on a disk that is full or refuses writes"

@@ -251,8 +251,8 @@ async fn work(options: Options, assembled: Assembled, safe_mode: bool) -> Result
                 false => std::future::pending().await,
             }
         };
-        // These two end the daemon, but not from under a payment.
-        let mut others = snapshots.clone();
+        // These end the daemon, but not from under a payment.
+        let (mut others, mut at_stop) = (snapshots.clone(), snapshots.clone());
         let lost = async {
             served.lost().await;
             calm(&mut snapshots).await;
@@ -261,11 +261,21 @@ async fn work(options: Options, assembled: Assembled, safe_mode: bool) -> Result
             supervisor.given_up().await;
             calm(&mut others).await;
         };
-        tokio::pin!(feed, quiet, lost, given_up);
+        let settled = async {
+            watchdog::tell(&[NotifyState::Status("stops after the payment at hand")]);
+            calm(&mut at_stop).await;
+        };
+        let mut stopping = false;
+        tokio::pin!(feed, quiet, lost, given_up, settled);
         loop {
             tokio::select! {
-                _ = term.recv() => break Ok(Ended::Stopped),
+                // Neither does an order to stop end it from under a payment, unless it is given twice.
+                _ = term.recv() => match stopping {
+                    false => stopping = true,
+                    true => break Ok(Ended::Stopped),
+                },
                 _ = int.recv() => break Ok(Ended::Stopped),
+                () = &mut settled, if stopping => break Ok(Ended::Stopped),
                 ended = &mut core_ended => break match ended {
                     Ok(result) => result.map(|()| Ended::Stopped).map_err(ServiceError::from),
                     Err(_) => Err(ServiceError::CoreDied),
@@ -310,7 +320,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The longest that a payment may take from the card to its answer, and a bit.
 const CALM: Duration = Duration::from_secs(150);
 
-/// Until no payment is at hand, within bounds.
+/// Until no payment is at hand, within bounds. The unit's TimeoutStopSec= is longer.
 async fn calm(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
     let over = snapshots.wait_for(|snapshot| snapshot.terminal.active.is_none());
     // Whoever waited long enough goes on with recovery at the next start.

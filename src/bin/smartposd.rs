@@ -79,6 +79,8 @@ fn restore(arguments: &Arguments, archive: &Path) -> Result<(), Box<dyn std::err
 }
 
 fn start(arguments: Arguments) -> Result<Ended, Box<dyn std::error::Error>> {
+    // Keys are in memory: no core dump, whatever the limits are, and nobody but root looks into this process.
+    nix::sys::prctl::set_dumpable(false)?;
     let config = match arguments.training {
         true => config::training::load(&arguments.config)?,
         false => config::load(&arguments.config)?,

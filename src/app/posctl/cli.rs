@@ -328,6 +328,12 @@ pub enum ConfigCommand {
         #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
         config: PathBuf,
     },
+    /// Print a drop-in for the daemon's unit that lets it reach the hosts of this configuration and no others
+    Egress {
+        /// Configuration file
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+        config: PathBuf,
+    },
 }
 
 fn operator(text: &str) -> Result<String, String> {

@@ -11,6 +11,7 @@ mod csv;
 mod devices;
 mod doctor;
 mod drill;
+mod egress;
 pub(super) mod error;
 mod guard;
 mod heal;
@@ -133,6 +134,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         }
         Command::Man { directory } => return write_man(directory, voice),
         Command::Config(ConfigCommand::Check { config }) => return check(config, voice),
+        Command::Config(ConfigCommand::Egress { config }) => return egress(config, voice),
         Command::DecodeReport { code } => {
             report::decode(code, voice)?;
             return Ok(Exit::Done);
@@ -232,6 +234,15 @@ fn check(path: &Path, voice: Voice) -> Result<Exit, Fault> {
             Err(Fault::Config(complaints))
         }
     }
+}
+
+fn egress(path: &Path, voice: Voice) -> Result<Exit, Fault> {
+    let config = config::load(path).map_err(|error| Fault::Config(vec![error.to_string()]))?;
+    // Without the file the name server is on this machine.
+    let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let text = egress::drop_in(&config, &resolv_conf).map_err(Fault::Config)?;
+    voice.tell(&json!({ "drop_in": text }), || text.trim_end().to_owned());
+    Ok(Exit::Done)
 }
 
 fn write_man(directory: &Path, voice: Voice) -> Result<Exit, Fault> {

@@ -257,7 +257,7 @@ fn place_of(cause: Cause) -> Option<&'static str> {
         Cause::P03 => Some("power"),
         Cause::S01 | Cause::P04 => Some("service"),
         Cause::H01 | Cause::H02 | Cause::H03 | Cause::H04 | Cause::H05 | Cause::H06 | Cause::H07 => None,
-        Cause::H08 | Cause::H09 | Cause::S05 => None,
+        Cause::H08 | Cause::H09 | Cause::H10 | Cause::H11 | Cause::S05 => None,
         Cause::O01 | Cause::O02 | Cause::O03 | Cause::O04 | Cause::O05 => None,
     }
 }

@@ -5,6 +5,7 @@ use crate::domain::ids::TransactionId;
 use crate::domain::offline::Forwarding;
 use crate::domain::outcome::{Outcome, TerminalState, TransactionState};
 use crate::domain::prompt::Prompt;
+use crate::domain::scan::{ScanAnswer, ScanKind};
 
 /// One signal. Those of a payment go to its owner's connection only.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,15 @@ pub enum Signal {
         held: u32,
         /// Estimated seconds until the rest is sent.
         seconds_left: Option<u32>,
+    },
+    /// A code was scanned: for everybody, and nothing of the code.
+    CodeScanned {
+        /// What kind of code.
+        kind: ScanKind,
+        /// What became of it.
+        answer: ScanAnswer,
+        /// Why, where a cause applies.
+        cause: Option<Cause>,
     },
     /// A payment ended; after `unknown`, once more when its reversal is through (then `cancelled`).
     TransactionFinished {

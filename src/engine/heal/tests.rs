@@ -14,7 +14,7 @@ fn at(seconds: u64) -> Now {
 }
 
 fn reader(state: State) -> Health {
-    Health::new([state, State::Works, State::Works, State::Works])
+    Health::new([state, State::Works, State::Works, State::Works, State::Works])
 }
 
 fn works() -> Health {

@@ -126,6 +126,7 @@ pub fn settings() -> Settings {
         keys_max_age: Duration::from_secs(86_400),
         clock_tolerance: Duration::from_secs(300),
         reader_power: false,
+        scanner: false,
         reversal_ends: ["00", "12", "22", "25", "94"].map(str::to_owned).to_vec(),
         reversal_retries: 3,
         offline: OfflineLimits::default(),

@@ -11,6 +11,7 @@ mod diagnosis;
 mod heal;
 mod maintenance;
 mod profile_files;
+mod scanner;
 mod summary;
 mod support;
 pub mod training;
@@ -31,6 +32,7 @@ use crate::host::settings::{At, Complaint, Complaints, Section, parse};
 pub use devices::{KeypadConfig, ReaderConfig};
 pub use heal::HealConfig;
 pub use maintenance::MaintenanceConfig;
+pub use scanner::ScannerConfig;
 
 /// Where the configuration is unless told otherwise.
 pub const DEFAULT_PATH: &str = "/etc/smartposd/smartposd.toml";
@@ -64,6 +66,8 @@ pub struct Config {
     pub reader: ReaderConfig,
     /// The keypad.
     pub keypad: KeypadConfig,
+    /// The code scanner, if there is one.
+    pub scanner: Option<ScannerConfig>,
     /// Hosts that tell the shop's network from the acquirer's.
     pub control_hosts: Vec<Endpoint>,
     /// What the daemon may do to mend itself.
@@ -186,6 +190,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
     let journal = root.choice("journal", &journals).map_or(Journal::Auto, |at| at.value);
     let reader = devices::reader(root.section("reader"));
     let keypad = devices::keypad(root.section("keypad"));
+    let scanner = scanner::scanner(root.section("scanner"));
     let control_hosts = diagnosis::control_hosts(root.section("diagnosis"));
     let heal = heal::heal(root.section("heal"));
     let maintenance = maintenance::maintenance(root.section("maintenance"));
@@ -221,6 +226,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
         purpose,
         reader,
         keypad,
+        scanner,
         control_hosts,
         heal,
         maintenance,

@@ -36,6 +36,8 @@ words! {
         Reader = "reader",
         /// The keypad.
         Keypad = "keypad",
+        /// The code scanner, where one is configured.
+        Scanner = "scanner",
         /// Clock.
         Clock = "clock",
         /// Disk and database.

@@ -80,3 +80,16 @@ pub enum Signal {
         outcome: Outcome,
     },
 }
+
+impl Signal {
+    /// Whether it concerns no single payment and holds nothing private.
+    pub fn is_for_everybody(&self) -> bool {
+        match self {
+            Self::TerminalStateChanged { .. } | Self::QueueProgress { .. } | Self::CodeScanned { .. } => true,
+            Self::TransactionStateChanged { .. }
+            | Self::PromptChanged { .. }
+            | Self::ForwardingChanged { .. }
+            | Self::TransactionFinished { .. } => false,
+        }
+    }
+}

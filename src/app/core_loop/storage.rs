@@ -40,6 +40,9 @@ impl Core {
         self.tell_engine(now, Event::DeviceChanged { device: Device::Reader, state, cause });
         let (state, cause) = self.keypad.state();
         self.tell_engine(now, Event::DeviceChanged { device: Device::Keypad, state, cause });
+        if let Some((state, cause)) = self.scanner.as_ref().map(|post| (post.seen().state, post.seen().cause)) {
+            self.tell_engine(now, Event::DeviceChanged { device: Device::Scanner, state, cause });
+        }
         self.keys_changed(now);
     }
 }

@@ -699,7 +699,10 @@ impl Bench {
                 known.1 = Some(*outcome);
             }
             Signal::TerminalStateChanged { old, new, .. } => assert_ne!(old, new),
-            Signal::PromptChanged { .. } | Signal::ForwardingChanged { .. } | Signal::QueueProgress { .. } => {}
+            Signal::PromptChanged { .. }
+            | Signal::ForwardingChanged { .. }
+            | Signal::QueueProgress { .. }
+            | Signal::CodeScanned { .. } => {}
         }
         self.signals.push(signal);
     }

@@ -76,9 +76,10 @@ impl Bench {
                 Output::NotTaken { rejected, dropped } => self.said.push(format!("not taken {rejected}/{dropped}")),
             }
         }
-        for state in states {
-            self.said.insert(self.said.len() - usize::from(self.said.last().is_some_and(|s| s.contains("GM65") || s.contains("line-mode"))), state);
-        }
+        // The state before what is said with it.
+        let with_it = usize::from(self.said.last().is_some_and(|s| s.contains("GM65") || s.contains("line-mode")));
+        let at = self.said.len() - with_it;
+        self.said.splice(at..at, states);
     }
 
     fn take(&mut self) -> Vec<String> {

@@ -125,7 +125,8 @@ impl Core {
                 tracing::info!(
                     POS_EVENT = JournalEvent::DeviceFound.as_str(),
                     POS_COMPONENT = "scanner",
-                    "code scanner {model} {firmware}"
+                    "code scanner: {}",
+                    format!("{model} {firmware}").trim_end()
                 );
                 self.tell_engine(now, Event::DeviceIdentified { device: Device::Scanner, model, firmware });
             }

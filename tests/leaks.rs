@@ -264,7 +264,9 @@ fn no_secret_is_left_behind_or_said_aloud() {
 
     // What was searched is what should be: the run is in each of them.
     let record = fs::read(rig.path("bus.record")).unwrap();
-    for said in ["OperatorSignIn", "LoadComponent", "Scanned", "SetOperatorCode", "Finished", "order-4", "620000******0018"] {
+    for said in
+        ["OperatorSignIn", "LoadComponent", "Scanned", "SetOperatorCode", "Finished", "order-4", "620000******0018"]
+    {
         assert!(
             holds(&record, said.as_bytes())
                 || holds(&fs::read(rig.path("state/pos.db")).unwrap_or_default(), said.as_bytes())

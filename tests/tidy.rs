@@ -20,7 +20,13 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("bus", &["bus", "diagnose", "engine", "domain"]),
     ("sim", &["sim", "codec", "domain"]),
     ("proof", &["proof", "store", "engine", "domain"]),
-    ("app", &["app", "bus", "codec", "diagnose", "domain", "driver", "engine", "host", "keypad", "reader", "scanner", "store"]),
+    (
+        "app",
+        &[
+            "app", "bus", "codec", "diagnose", "domain", "driver", "engine", "host", "keypad", "reader", "scanner",
+            "store",
+        ],
+    ),
 ];
 
 /// Crates and the only rooms that may use them.

@@ -70,9 +70,7 @@ impl Publisher {
     async fn publish(&mut self, update: Update) -> zbus::Result<()> {
         let Update { snapshot, signals } = update;
         self.export(&snapshot).await?;
-        let (general, own): (Vec<_>, Vec<_>) = signals
-            .iter()
-            .partition(|signal| signal.is_for_everybody());
+        let (general, own): (Vec<_>, Vec<_>) = signals.iter().partition(|signal| signal.is_for_everybody());
         let mut messages = self.payments(&snapshot).await?;
         self.add_signals(&snapshot, &own, &mut messages)?;
         self.send(&messages).await?;

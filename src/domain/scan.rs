@@ -196,7 +196,9 @@ impl ScanAnswer {
         match self {
             Self::SignedIn => ("操作员已签到", "the operator is signed in"),
             Self::Refused => ("操作员码无效，或请稍候再试", "this operator code is not valid, or not yet again"),
-            Self::NotNow => ("正在付款，结束后再扫操作员码", "a payment is under way; scan the operator code when it is over"),
+            Self::NotNow => {
+                ("正在付款，结束后再扫操作员码", "a payment is under way; scan the operator code when it is over")
+            }
             Self::Damaged => ("没有扫清楚，请再扫一次", "misread; scan it again"),
             Self::NoPaymentWaits => ("没有等待扫码的付款", "no payment waits for a code"),
             Self::Found => ("已找到该笔交易", "the payment is on file"),
@@ -226,7 +228,10 @@ mod tests {
     }
 
     fn operator_code() -> OperatorCode {
-        OperatorCode::new(OperatorId::new("0123").unwrap(), &std::array::from_fn(|n| u8::try_from(n * 37 % 256).unwrap()))
+        OperatorCode::new(
+            OperatorId::new("0123").unwrap(),
+            &std::array::from_fn(|n| u8::try_from(n * 37 % 256).unwrap()),
+        )
     }
 
     fn text_of(code: &OperatorCode) -> String {
@@ -311,7 +316,8 @@ mod tests {
 
     #[test]
     fn anything_else_means_nothing() {
-        for text in ["", " ", "https://example.com/pay?x=1", "SPO2:01:X", "spo1:01", "690123456789", "\u{4ed8}\u{6b3e}"] {
+        for text in ["", " ", "https://example.com/pay?x=1", "SPO2:01:X", "spo1:01", "690123456789", "\u{4ed8}\u{6b3e}"]
+        {
             assert!(scan(text) == Scan::Unknown, "{text}");
         }
     }

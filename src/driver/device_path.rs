@@ -76,8 +76,10 @@ impl Choice {
             Self::Auto(role) => {
                 let (what, key) = role.words();
                 let role = role.as_str();
-                format!("no {what} found; plug one in; `posctl devices` shows what is there, `posctl devices mark DEVICE {role}` \
-                         names its port, and so does {key} in smartposd.toml")
+                format!(
+                    "no {what} found; plug one in; `posctl devices` shows what is there, `posctl devices mark DEVICE {role}` \
+                         names its port, and so does {key} in smartposd.toml"
+                )
             }
         }
     }
@@ -97,9 +99,8 @@ fn automatic(role: Role, roles: &Path, by_id: &Path, board_uart: &Path) -> Vec<P
         return named.into_iter().collect();
     }
     let taken: Vec<PathBuf> = entries(roles).iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
-    let free = |path: &PathBuf| {
-        fs::canonicalize(path).is_ok_and(|node| !taken.contains(&node) && udev::role(&node).is_none())
-    };
+    let free =
+        |path: &PathBuf| fs::canonicalize(path).is_ok_and(|node| !taken.contains(&node) && udev::role(&node).is_none());
     let others = entries(by_id).into_iter().chain([board_uart.to_owned()]).filter(free);
     named.into_iter().chain(others).collect()
 }

@@ -72,7 +72,9 @@ impl Engine {
         let well_formed = OperatorCode::secret_is_well_formed(&secret);
         let may = may.and_then(|()| match well_formed {
             true => Ok(()),
-            false => Err(Refusal::new(RefusalKind::InvalidArgument, "the secret part of a code has 26 symbols of base 32")),
+            false => {
+                Err(Refusal::new(RefusalKind::InvalidArgument, "the secret part of a code has 26 symbols of base 32"))
+            }
         });
         if let Err(refusal) = may {
             return self.refuse(id, refusal);

@@ -169,13 +169,7 @@ mod tests {
 
     #[test]
     fn a_reply_with_a_wrong_check_or_head_is_none() {
-        for wrong in [
-            [0x02, 0, 0, 1, 0, 0x33, 0x32].as_slice(),
-            &[0x02, 1],
-            &[0x02, 0, 0, 0],
-            &[0x04],
-            &[0x41, 0x42],
-        ] {
+        for wrong in [[0x02, 0, 0, 1, 0, 0x33, 0x32].as_slice(), &[0x02, 1], &[0x02, 0, 0, 0], &[0x04], &[0x41, 0x42]] {
             assert_eq!(parse(wrong), Parsed::Broken, "{wrong:02X?}");
         }
         let body = [0x00, 0x01, 0x69];

@@ -128,17 +128,31 @@ enum State {
     Starting,
     Absent,
     /// The port is being reopened.
-    Reopening { until: Instant },
+    Reopening {
+        until: Instant,
+    },
     /// It was asked whether it is there.
-    Asked { tries: u8, until: Instant },
+    Asked {
+        tries: u8,
+        until: Instant,
+    },
     /// It is there and was asked for its version.
-    AskedVersion { until: Instant },
+    AskedVersion {
+        until: Instant,
+    },
     /// It works; asked again at `check`, where it can be.
-    Ready { check: Option<Instant> },
+    Ready {
+        check: Option<Instant>,
+    },
     /// It works as far as known, and was asked whether it is still there.
-    Checking { tries: u8, until: Instant },
+    Checking {
+        tries: u8,
+        until: Instant,
+    },
     /// It does not answer.
-    Mute { again: Instant },
+    Mute {
+        again: Instant,
+    },
 }
 
 /// The scanner.
@@ -314,12 +328,20 @@ impl Scanner {
                 self.state = State::Absent;
             }
             State::Asked { tries, until } if until <= now => {
-                if tries < TRIES { self.ask(now, tries + 1) } else { self.fell_mute(now) }
+                if tries < TRIES {
+                    self.ask(now, tries + 1)
+                } else {
+                    self.fell_mute(now)
+                }
             }
             State::AskedVersion { until } if until <= now => self.ready(now, "GM65", String::new()),
             State::Ready { check: Some(check) } if check <= now => self.check(now, 1),
             State::Checking { tries, until } if until <= now => {
-                if tries < TRIES { self.check(now, tries + 1) } else { self.fell_mute(now) }
+                if tries < TRIES {
+                    self.check(now, tries + 1)
+                } else {
+                    self.fell_mute(now)
+                }
             }
             // It may have been set to another rate or plugged into another port: everything from the start.
             State::Mute { again } if again <= now => self.reopen(now),

@@ -181,9 +181,8 @@ impl Rig {
         );
         fs::write(own.join("rig.toml"), profile).unwrap();
         let scanner = self.setup.scanner_config.as_ref();
-        let scanner = scanner.map_or_else(String::new, |lines| {
-            format!("[scanner]\npath = {:?}\n{lines}\n", self.path("ttyScanner"))
-        });
+        let scanner = scanner
+            .map_or_else(String::new, |lines| format!("[scanner]\npath = {:?}\n{lines}\n", self.path("ttyScanner")));
         let config = format!(
             "terminal_id = \"99000001\"\nmerchant_id = \"999000000000001\"\nprofile = \"rig\"\n\
              profile_dirs = [{shipped:?}, {own:?}]\nstate_dir = {:?}\nlanguage = \"en\"\n{}\n\

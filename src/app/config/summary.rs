@@ -26,7 +26,10 @@ pub(super) fn summary(config: &Config) -> String {
         ("keys", format!("sign-in {}, MAC {}", profile.forms.sign_in.digits(), profile.mac.rule.method)),
         ("reader", reader_summary(&config.reader, path(&config.reader.path))),
         ("keypad", path(&config.keypad.path) + if config.keypad.keyboards { ", keyboards too" } else { "" }),
-        ("scanner", config.scanner.as_ref().map_or("none".to_owned(), |s| format!("{}, {} baud", path(&s.path), s.baud))),
+        (
+            "scanner",
+            config.scanner.as_ref().map_or("none".to_owned(), |s| format!("{}, {} baud", path(&s.path), s.baud)),
+        ),
         ("state", config.state_dir.display().to_string()),
     ];
     for (name, value) in rows {

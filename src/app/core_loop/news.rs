@@ -91,7 +91,9 @@ impl News {
     pub(super) fn lines(&mut self, old: &Snapshot, new: &Snapshot, devices: [Option<Seen<'_>>; 3]) -> Vec<Line> {
         let mut lines = Vec::new();
         for (n, seen) in devices.iter().enumerate() {
-            let (Some(seen), Some(told), Some(name)) = (seen, self.devices.get_mut(n), DEVICES.get(n)) else { continue };
+            let (Some(seen), Some(told), Some(name)) = (seen, self.devices.get_mut(n), DEVICES.get(n)) else {
+                continue;
+            };
             lines.extend(device(told, name, seen));
         }
         lines.extend(self.terminal(new));

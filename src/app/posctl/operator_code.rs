@@ -35,8 +35,8 @@ async fn issue(client: &Client, operator: &str, as_text: bool, voice: Voice) -> 
     let machine = |doing: &str, source: std::io::Error| Fault::Machine { doing: doing.to_owned(), source };
     let mut random = Zeroizing::new([0; 26]);
     getrandom::fill(random.as_mut_slice()).map_err(|why| machine("random bytes", std::io::Error::other(why)))?;
-    let number = OperatorId::new(operator)
-        .ok_or_else(|| machine("operator number", std::io::ErrorKind::InvalidInput.into()))?;
+    let number =
+        OperatorId::new(operator).ok_or_else(|| machine("operator number", std::io::ErrorKind::InvalidInput.into()))?;
     let code = OperatorCode::new(number, &random);
     let secret = into_pipe(code.secret.expose()).map_err(|why| machine("pipe", why.into()))?;
     client.set_operator_code(operator, secret).await?;

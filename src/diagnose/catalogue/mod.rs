@@ -102,8 +102,10 @@ use entries;
 const CARD_NOT_NOW: Text =
     Text::new("暂时不能刷卡，请稍候或用其他方式付款", "cards cannot be taken just now; please wait or pay another way");
 /// What a customer is told where no code can be scanned.
-const SCAN_NOT_NOW: Text =
-    Text::new("暂时不能扫码，请刷卡或用其他方式付款", "codes cannot be scanned just now; please pay by card or another way");
+const SCAN_NOT_NOW: Text = Text::new(
+    "暂时不能扫码，请刷卡或用其他方式付款",
+    "codes cannot be scanned just now; please pay by card or another way",
+);
 /// What a customer is told where it takes a moment, or nothing at all.
 const WAIT: Text = Text::new("请稍候", "one moment, please");
 /// What a customer is told where somebody may be listening in.

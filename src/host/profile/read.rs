@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::offline::{self, OfflinePlaces};
-use super::{qr, responses};
 use super::rules;
 use super::{
     Forms, KeySettings, Limits, MacSettings, PinFormat, PinSettings, Profile, ReversalSettings, SignInCode, Timers,
 };
+use super::{qr, responses};
 use crate::codec::frame::Header;
 use crate::domain::amount::{Currency, MAX_MINOR};
 use crate::domain::link::{CertificatePin, Endpoint, Trust};

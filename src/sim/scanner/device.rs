@@ -161,7 +161,7 @@ impl Device {
                 self.counts[2] += 1;
                 self.send(now, vec![0x02, 0, 0, 1, 0x69, 0x33, 0x31]);
             }
-            (0x07 | 0x08 | 0x09, _) => {
+            (0x07..=0x09, _) => {
                 self.counts[2] += 1;
                 self.send(now, vec![0x02, 0, 0, 1, 0, 0x33, 0x31]);
             }

@@ -26,8 +26,8 @@ use crate::diagnose::redact::mask;
 use crate::driver::clock;
 
 pub use decode::decode;
-pub use short::qr as picture;
 use facts::Facts;
+pub use short::qr as picture;
 
 /// Makes the report.
 pub async fn make(address: &BusAddress, arguments: &ReportArguments, voice: Voice) -> Result<(), Fault> {

@@ -1,7 +1,8 @@
 //! The devices as they are configured, in the running daemon.
 //!
 //! Proves: keys mean what `[keypad.keys]` says; a reset line or a power switch that cannot be used is named in the journal
-//! and leaves a reader that works; without a power switch `PowerCycle` is refused.
+//! and leaves a reader that works; without a power switch `PowerCycle` is refused; `posctl devices` needs no daemon, explains
+//! what is there and refuses what is not; udev's rules know the roles that `posctl` gives.
 
 #[path = "common/rig.rs"]
 mod rig;
@@ -70,4 +71,39 @@ fn a_reader_whose_power_cannot_be_switched_is_reopened() {
     wait_log(&rig, "serial line", 2);
     wait_reader(&rig, "ready");
     assert_eq!(rig.sell("128.00", "order-1").result()["outcome"], "approved", "{}", rig.log());
+}
+
+#[test]
+fn posctl_devices_needs_no_daemon_and_explains_every_device() {
+    let run = |arguments: &[&str]| std::process::Command::new(rig::POSCTL).args(arguments).output().unwrap();
+    let shown = run(&["devices", "--all", "--json", "--config", "/nowhere"]);
+    let told: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    for device in told["devices"].as_array().unwrap() {
+        assert!(["why_zh", "why_en"].iter().all(|key| !device[key].as_str().unwrap().is_empty()), "{device}");
+    }
+    let refused = run(&["devices", "mark", "/dev/ttyNowhere", "reader", "--dry-run", "--json"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(told["error"]["name"], "InvalidArgument");
+    assert!(told["error"]["remedy"].as_str().unwrap().contains("posctl devices --all"), "{told}");
+    let unknown = run(&["devices", "mark", "/dev/ttyUSB0", "printer"]);
+    let said = String::from_utf8_lossy(&unknown.stderr);
+    assert!(said.contains("reader2") && said.contains("scanner") && said.contains("keypad"), "{said}");
+}
+
+#[test]
+fn udevs_rules_know_every_role_and_no_other() {
+    let rules = include_str!("../udev/60-smartposd.rules");
+    let known = include_str!("../udev/60-smartposd.hwdb");
+    let roles = ["reader", "reader2", "scanner", "keypad", "gpio", "display", "none"];
+    let asked =
+        rules.split("ENV{ID_SMARTPOS_ROLE}==\"").skip(1).flat_map(|rest| rest.split('"').next().unwrap().split('|'));
+    let mut asked: Vec<&str> = asked.collect();
+    asked.sort_unstable();
+    asked.dedup();
+    let mut wanted: Vec<&str> = roles.into_iter().filter(|role| *role != "none").collect();
+    wanted.sort_unstable();
+    assert_eq!(asked, wanted);
+    let given: Vec<&str> = known.lines().filter_map(|line| line.strip_prefix(" ID_SMARTPOS_KNOWN=")).collect();
+    assert!(!given.is_empty() && given.iter().all(|role| roles.contains(role)), "{given:?}");
 }

@@ -3,6 +3,7 @@
 //! Owns: plain values that every other room speaks in. Must not know: any I/O, codec, clock, bus or database.
 
 pub mod amount;
+pub mod attached;
 pub mod card;
 pub mod cause;
 pub mod device;

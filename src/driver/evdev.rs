@@ -23,6 +23,7 @@ use crate::domain::time::WallTime;
 use crate::driver::udev;
 use crate::driver::watch::{Watch, settled};
 
+pub(in crate::driver) use find::pad;
 use find::{Found, find};
 pub use find::{MOST_CODE, key_code, key_names};
 

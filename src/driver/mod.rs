@@ -1,5 +1,6 @@
 //! Owns file descriptors: serial, evdev, TCP and TLS, GPIO, sysfs, udev, clocks and timers.
 
+pub mod attached;
 pub mod certificate;
 pub mod clock;
 pub mod device_path;

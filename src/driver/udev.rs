@@ -3,7 +3,7 @@
 //! Owns: the form of its database. Must not know: what the properties are used for.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::sys::stat::{major, minor};
@@ -16,22 +16,34 @@ pub const ROLE: &str = "ID_SMARTPOS_ROLE";
 
 /// A property of a device node.
 pub fn property(records: &Path, node: &Path, name: &str) -> Option<String> {
-    let all = properties(records, node);
-    all.into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
-}
-
-/// All properties of a device node, in udev's order.
-pub fn properties(records: &Path, node: &Path) -> Vec<(String, String)> {
-    let Ok(found) = fs::metadata(node) else { return Vec::new() };
-    let kind = if found.file_type().is_block_device() { 'b' } else { 'c' };
-    let device = found.rdev();
-    let record = records.join(format!("{kind}{}:{}", major(device), minor(device)));
-    let text = fs::read_to_string(record).unwrap_or_default();
-    let pairs = text.lines().filter_map(|line| line.strip_prefix("E:")?.split_once('='));
-    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    let device = fs::metadata(node).ok()?.rdev();
+    let record = Record::of(records, &format!("{}:{}", major(device), minor(device)));
+    record.property(name).map(str::to_owned)
 }
 
 /// What a node is to smartposd, where udev says so.
 pub fn role(node: &Path) -> Option<String> {
     property(Path::new(RECORDS), node, ROLE)
+}
+
+/// What is stored about one character device.
+#[derive(Debug, Default)]
+pub struct Record(String);
+
+impl Record {
+    /// By its numbers, such as `188:0`; empty where udev has none.
+    pub fn of(records: &Path, numbers: &str) -> Self {
+        Self(fs::read_to_string(records.join(format!("c{numbers}"))).unwrap_or_default())
+    }
+
+    /// A property.
+    pub fn property(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.0.lines().filter_map(|line| line.strip_prefix("E:")?.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Its links below `/dev`, as udev made them.
+    pub fn links(&self) -> impl Iterator<Item = &str> {
+        self.0.lines().filter_map(|line| line.strip_prefix("S:"))
+    }
 }

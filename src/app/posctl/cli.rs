@@ -1,6 +1,7 @@
 //! The command line of `posctl`. Secrets have no place here: they come from the terminal or a file descriptor.
 
 mod care;
+mod devices;
 mod queue;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::domain::outcome::{Outcome, Role};
 pub use care::{
     DrillArguments, HealCommand, MaintenanceCommand, ReportArguments, SelfTestArguments, SelfTestPart, TrainingCommand,
 };
+pub use devices::{DeviceRole, DevicesCommand};
 pub use queue::{JournalCommand, Note, Occasion, QueueCommand, QueueListArguments};
 
 /// What `posctl` is asked to do.
@@ -126,6 +128,18 @@ pub enum Command {
     Report(ReportArguments),
     /// Show what this terminal consists of, with versions, and the published issues that fit; needs no daemon
     Inventory {
+        /// Configuration file
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+        config: PathBuf,
+    },
+    /// Show every serial port, keypad, GPIO chip and I2C bus, whether smartposd takes it, and why not; needs no daemon
+    Devices {
+        /// What to do; show them if nothing is given
+        #[command(subcommand)]
+        command: Option<DevicesCommand>,
+        /// Also those that can be of no use
+        #[arg(long)]
+        all: bool,
         /// Configuration file
         #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
         config: PathBuf,

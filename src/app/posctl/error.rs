@@ -1,5 +1,6 @@
 //! Everything that can go wrong for `posctl`, as a name, a sentence and what to do, in both languages.
 
+use crate::app::posctl::devices::RuleError;
 use crate::app::posctl::guard::Unsent;
 use crate::app::posctl::text::pick;
 use crate::bus::client::ClientError;
@@ -52,6 +53,8 @@ pub enum Fault {
         /// Why.
         source: std::io::Error,
     },
+    /// A device that cannot be given a role.
+    Device(RuleError),
     /// A payment is under way, so this must not happen.
     PaymentUnderWay,
     /// Something is unsent, so this must not happen.
@@ -119,6 +122,7 @@ impl Fault {
             Self::NotTraining => "NotTraining",
             Self::InTraining => "InTraining",
             Self::TrainingHost { .. } => "TrainingHost",
+            Self::Device(_) => "InvalidArgument",
             Self::PaymentUnderWay => "Busy",
             Self::Unsent(_) => "Unsent",
             Self::JournalBroken { .. } => "JournalBroken",
@@ -164,6 +168,7 @@ impl Fault {
                 format!("培训主机不听指挥（{socket}：{source}）"),
                 format!("the training host takes no orders ({socket}: {source})"),
             ),
+            Self::Device(error) => pick(language, device_sentence(error), error.to_string()),
             Self::PaymentUnderWay => {
                 pick(language, "有一笔付款正在进行".to_owned(), "a payment is under way".to_owned())
             }
@@ -200,6 +205,7 @@ impl Fault {
                 "请启动培训主机：systemctl start smartposd-training-host，或用 --host-control 指明",
                 "start it: systemctl start smartposd-training-host, or say where it is with --host-control",
             ),
+            Self::Device(error) => device_remedy(error),
             Self::PaymentUnderWay => ("请等付款结束后重试", "wait for its end, then try again"),
             Self::Machine { .. } => ("请检查路径和权限", "check the path and its permissions"),
             Self::ShortCode(error) => code_remedy(error),
@@ -366,6 +372,30 @@ fn secret_remedy(fault: SecretFault) -> (&'static str, &'static str) {
         SecretFault::Descriptor => (
             "请传入已打开的描述符，例如 --password-fd 0 并把一行送到标准输入",
             "pass an open one, e.g. 0 with one line on standard input, within a minute",
+        ),
+    }
+}
+
+fn device_sentence(error: &RuleError) -> String {
+    match error {
+        RuleError::NoDevice(path) => format!("没有设备 {path}"),
+        RuleError::WrongKind { node, role } => format!("{node} 不能作为 {role}"),
+        RuleError::Nameless(node) => format!("{node} 没有可供 udev 识别的名称"),
+    }
+}
+
+fn device_remedy(error: &RuleError) -> (&'static str, &'static str) {
+    match error {
+        RuleError::NoDevice(_) => {
+            ("posctl devices --all 列出现有设备", "posctl devices --all shows those that are there")
+        }
+        RuleError::WrongKind { .. } => (
+            "串口：reader、reader2、scanner；键盘：keypad；GPIO：gpio；I2C：display；都可以是 none",
+            "serial ports: reader, reader2, scanner; keypads: keypad; GPIO chips: gpio; I2C buses: display; any: none",
+        ),
+        RuleError::Nameless(_) => (
+            "请在 smartposd.toml 中写明它的 path，或加 --by-port",
+            "write its path into smartposd.toml, or try --by-port",
         ),
     }
 }

@@ -1,12 +1,14 @@
 //! `posctl`, the command-line client: for shopkeepers, technicians and scripts.
 //!
 //! Owns: arguments, words for people in two languages, JSON for programs, exit codes. Must not know: the engine, the
-//! store or any device; it speaks to the daemon over the public D-Bus contract only, like any other app.
+//! store; it speaks to the daemon over the public D-Bus contract only, like any other app. What is plugged into the machine it
+//! reads from the kernel itself: that has to work before there is a daemon.
 
 mod cause;
 mod ceremony;
 pub mod cli;
 mod csv;
+mod devices;
 mod doctor;
 mod drill;
 pub(super) mod error;
@@ -141,6 +143,14 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
             report::make(&BusAddress::from_argument(&cli.bus), arguments, voice).await?;
             return Ok(Exit::Done);
         }
+        Command::Devices { command: Some(command), .. } => {
+            devices::obey(command, voice)?;
+            return Ok(Exit::Done);
+        }
+        Command::Devices { command: None, all, config } => {
+            devices::show(config, *all, voice);
+            return Ok(Exit::Done);
+        }
         Command::Inventory { config } => {
             inventory::show(&BusAddress::from_argument(&cli.bus), config, voice).await;
             return Ok(Exit::Done);
@@ -203,6 +213,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Inventory { .. }
+        | Command::Devices { .. }
         | Command::Report(_)
         | Command::DecodeReport { .. } => {}
     }

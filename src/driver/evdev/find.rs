@@ -8,6 +8,7 @@ use ::evdev::KeyCode;
 use ::evdev::raw_stream::RawDevice;
 
 use super::{Choice, EvdevError, Settings};
+use crate::domain::attached::Pad;
 use crate::driver::udev;
 
 /// An open device, not yet grabbed.
@@ -75,7 +76,7 @@ pub(super) fn find(settings: &Settings) -> Result<Found, EvdevError> {
 }
 
 fn search(settings: &Settings, keyboards: bool) -> Result<Found, EvdevError> {
-    let mut best: Option<(Fit, Found)> = None;
+    let mut best: Option<((Fit, bool), Found)> = None;
     let mut refused = None;
     for path in event_nodes(&settings.devices) {
         let device = match RawDevice::open(&path) {
@@ -88,11 +89,12 @@ fn search(settings: &Settings, keyboards: bool) -> Result<Found, EvdevError> {
                 continue;
             }
         };
-        let Some(fit) = fit(&device, &path, &settings.udev) else { continue };
+        let Some((fit, pad)) = fit(&device, &path, &settings.udev) else { continue };
+        let rank = (fit, pad == Pad::No);
         if fit == Fit::Keyboard && !keyboards {
             refused = Some(EvdevError::OnlyKeyboard(path));
-        } else if best.as_ref().is_none_or(|(so_far, _)| fit < *so_far) {
-            best = Some((fit, Found { device, path }));
+        } else if best.as_ref().is_none_or(|(so_far, _)| rank < *so_far) {
+            best = Some((rank, Found { device, path }));
         }
     }
     match best {
@@ -110,23 +112,37 @@ fn event_nodes(directory: &Path) -> Vec<PathBuf> {
     nodes.into_iter().map(|(_, path)| path).collect()
 }
 
-fn fit(device: &RawDevice, path: &Path, records: &Path) -> Option<Fit> {
+/// How well it fits; a device that udev names as the keypad and that has its keys before one that only has the name.
+fn fit(device: &RawDevice, path: &Path, records: &Path) -> Option<(Fit, Pad)> {
     let keys = device.supported_keys()?;
+    let pad = pad(|key| keys.contains(key));
     let property = |name| udev::property(records, path, name);
     match property(udev::ROLE).as_deref() {
-        Some("keypad") => return Some(Fit::Tagged),
+        Some("keypad") => return Some((Fit::Tagged, pad)),
         Some(_) => return None,
         None => {}
     }
     // Where udev does not run (no properties at all) the keys alone decide.
     let known_to_udev = property("ID_INPUT").is_some();
-    let digits = DIGITS.iter().any(|row| row.iter().all(|key| keys.contains(*key)));
-    let ok = OK_KEYS.iter().any(|key| keys.contains(*key));
-    if !digits || !ok || (known_to_udev && property("ID_INPUT_KEY").is_none()) {
+    if known_to_udev && property("ID_INPUT_KEY").is_none() {
         return None;
     }
-    let letters = KEYBOARD_KEYS.iter().any(|key| keys.contains(*key));
-    Some(if letters { Fit::Keyboard } else { Fit::NumericPad })
+    match pad {
+        Pad::Numeric => Some((Fit::NumericPad, pad)),
+        Pad::Keyboard => Some((Fit::Keyboard, pad)),
+        Pad::No => None,
+    }
+}
+
+/// What a device with these keys is.
+pub(in crate::driver) fn pad(has: impl Fn(KeyCode) -> bool) -> Pad {
+    let digits = DIGITS.iter().any(|row| row.iter().all(|key| has(*key)));
+    let ok = OK_KEYS.iter().any(|key| has(*key));
+    match (digits && ok, KEYBOARD_KEYS.iter().any(|key| has(*key))) {
+        (false, _) => Pad::No,
+        (true, false) => Pad::Numeric,
+        (true, true) => Pad::Keyboard,
+    }
 }
 
 /// The by-id or by-path name of a node, for the journal; the node itself where there is none.

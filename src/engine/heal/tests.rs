@@ -64,6 +64,24 @@ fn a_silent_reader_climbs_to_the_reboot_in_the_order_and_with_the_waits_of_the_t
 }
 
 #[test]
+fn a_scanner_is_worth_a_fresh_driver_and_no_more() {
+    let scanner = |state| Health::new([State::Works, State::Works, State::Works, State::Works, state]);
+    for (cause, measures) in
+        [(Cause::H11, vec![(60, Rung::RestartComponent), (90, Rung::RestartComponent)]), (Cause::H10, vec![])]
+    {
+        let mut healer = healer(ALL);
+        healer.observe(at(START), &scanner(State::Broken(cause)), FREE);
+        assert_eq!(run(&mut healer, START + 100_000, FREE), measures, "{cause}");
+        healer.observe(at(START + 100_001), &scanner(State::Works), FREE);
+        let healed = outputs(&mut healer).into_iter().find_map(|o| match o {
+            Output::Healed(fault) => Some((fault.part, fault.cause)),
+            _ => None,
+        });
+        assert_eq!(healed, Some((crate::domain::heal::Part::Scanner, cause)));
+    }
+}
+
+#[test]
 fn without_permission_there_is_no_reboot() {
     let mut healer = healer(HealSettings { reboot: false, ..ALL });
     healer.observe(at(START), &reader(State::Broken(Cause::H02)), FREE);

@@ -91,7 +91,7 @@ entries! {
         action     "等待，一插上就自动重开；刷卡不受影响" "waits and opens it as soon as it is back; cards work as ever"
         remedy     "插紧扫码枪的数据线" "plug the code scanner in"
         cashier    "请把扫码枪的线插紧；操作员可以用密码签到" "push the scanner's plug in; operators can sign in by password"
-        technician "用 posctl devices 查看它在哪个口；检查 scanner.path、线和供电" "posctl devices shows where it is; check scanner.path, cable and power"
+        technician "用 posctl devices 查看它在哪个口；检查 scanner.path、线和供电" "check scanner.path, cable and power; what is plugged in where: posctl devices"
         customer   SCAN_NOT_NOW;
 
     H11 0x8e25b6d90c714f3e97a1540be6d2c8a7 Technician

@@ -16,5 +16,6 @@ pub mod host;
 pub mod keypad;
 pub mod proof;
 pub mod reader;
+pub mod scanner;
 pub mod sim;
 pub mod store;

@@ -91,7 +91,7 @@ async fn live_introspection_and_the_contract_are_the_same() {
     let app = App::on(&bus).await;
     let payment = app.create("contract").await;
     let mut served = BTreeSet::new();
-    for path in [names::ROOT, names::TERMINAL, names::READER, names::KEYPAD, &payment] {
+    for path in [names::ROOT, names::TERMINAL, names::READER, names::KEYPAD, names::SCANNER, &payment] {
         let xml = live(&app, path).await;
         // The object's own interfaces; those of objects below it follow in nested nodes.
         let own = xml.splitn(3, "<node").take(2).collect::<Vec<_>>().join("<node");

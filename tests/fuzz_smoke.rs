@@ -137,6 +137,24 @@ fn a_damaged_reader_line_breaks_no_promise() {
     run(3, &reader_bytes(), targets::reader_frame);
 }
 
+/// What scanners send: codes with every end, replies of a GM65, both in one piece, and what belongs to neither.
+fn scanner_bytes() -> Vec<Vec<u8>> {
+    [
+        b"281234567890123456\r".as_slice(),
+        b"6212345678901234567\r\nSPO1:01:ABCDEFGHIJKLMNOPQRSTUVWXYZ7\t",
+        b"\x03\x00\x00\x01\x00\x33\x31\x02\x00\x00\x01\x69\x33\x31101234567890123456\n",
+        b"9900000100000200000\x02\x00\x00\x01\x00\x33\x31A\r\r\r",
+        b"\x00\xff\x02\x02\x03 https://example.com/?a=1\r",
+    ]
+    .map(<[u8]>::to_vec)
+    .to_vec()
+}
+
+#[test]
+fn a_damaged_scanner_line_breaks_no_promise() {
+    run(4, &scanner_bytes(), targets::scanner_line);
+}
+
 #[test]
 fn undamaged_seeds_are_accepted_so_that_damage_starts_from_something_real() {
     use smartpos::codec::iso8583::Message;

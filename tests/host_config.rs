@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use smartpos::app::config::{self, Config, ConfigError, Journal};
+use smartpos::app::config::{self, Config, ConfigError, Journal, ScannerConfig};
 use smartpos::domain::prompt::Language;
 use smartpos::keypad::{Key, Keymap};
+use smartpos::scanner::{Kind, Trigger};
 
 const SHIPPED_PROFILE: &str = include_str!("../src/host/profiles/unionpay-example.toml");
 const SHIPPED_CONFIG: &str = include_str!("../debian/smartposd.toml");
@@ -119,6 +120,54 @@ fn the_readers_reset_line_and_power_switch_are_optional() {
 }
 
 #[test]
+fn a_scanner_is_there_only_where_one_is_configured() {
+    let machine = Machine::new();
+    assert_eq!(machine.load(USUAL).unwrap().scanner, None);
+    assert_eq!(machine.load(&format!("{USUAL}[scanner]\nkind = \"none\"\n")).unwrap().scanner, None);
+    let scanner = machine.load(&format!("{USUAL}[scanner]\nkind = \"gm65\"\n")).unwrap().scanner.unwrap();
+    let usual = ScannerConfig { path: None, baud: 9_600, kind: Kind::Gm65, trigger: Trigger::Gm65 };
+    assert_eq!(scanner, usual);
+    let text = "[scanner]\nkind = \"line\"\npath = \"/dev/ttyACM0\"\nbaud = 115200\ntrigger = \"honeywell\"\n";
+    let scanner = machine.load(&format!("{USUAL}{text}")).unwrap().scanner.unwrap();
+    let path = Some(PathBuf::from("/dev/ttyACM0"));
+    assert_eq!(scanner, ScannerConfig { path, baud: 115_200, kind: Kind::Line, trigger: Trigger::Honeywell });
+    let summary = config::check(&machine.config(&format!("{USUAL}{text}"))).unwrap();
+    assert!(summary.contains("scanner   /dev/ttyACM0, 115200 baud"), "{summary}");
+    let wrong = |text: &str| machine.load(&format!("{USUAL}[scanner]\n{text}")).unwrap_err();
+    assert_eq!(
+        wrong("kind = \"line\"\nbaud = 12345\ntrigger = \"gm65\"\nport = 1\n"),
+        [
+            "/smartposd.toml:7: `scanner.baud` is 12345; write one of: 9600, 19200, 38400, 57600, 115200",
+            "/smartposd.toml:8: `scanner.trigger` is \"gm65\", which a scanner of kind \"line\" does not understand",
+            "/smartposd.toml:9: unknown setting `scanner.port`; write one of: path, baud, kind, trigger",
+        ]
+    );
+    assert_eq!(
+        wrong("path = \"/dev/ttyACM0\"\n"),
+        ["/smartposd.toml:5: `scanner.kind` is missing; write kind = \"gm65\", \"line\" or \"none\""]
+    );
+}
+
+#[test]
+fn the_ranges_of_payment_codes_are_the_profiles() {
+    let machine = Machine::new();
+    let shipped = machine.load(USUAL).unwrap().profile.payment_codes;
+    let named: Vec<_> = shipped.iter().map(|r| (r.scheme.as_str(), r.prefixes.clone(), r.digits.clone())).collect();
+    assert_eq!(named, [("unionpay", 62..=62, 19..=19), ("alipay", 25..=30, 16..=24), ("wechat", 10..=15, 18..=18)]);
+    machine.write(
+        "etc/unionpay-example.toml",
+        "[qr.alipay]\nprefix = \"28\"\n[qr.wechat]\ndigits = \"24-16\"\n[qr.paypal]\n",
+    );
+    assert_eq!(
+        machine.load(USUAL).unwrap_err(),
+        [
+            "/etc/unionpay-example.toml:4: `qr.wechat.digits` is \"24-16\"; write how many digits: \"19\", \"16-24\"",
+            "/etc/unionpay-example.toml:5: unknown setting `qr.paypal`; write one of: unionpay, alipay, wechat",
+        ]
+    );
+}
+
+#[test]
 fn mistakes_in_the_keys_are_named_with_what_to_write() {
     let machine = Machine::new();
     let text = "[keypad]\nkeyboards = 1\n[keypad.keys]\nkpslash = \"clear\"\nKEY_KPSLSH = \"clear\"\nPLUS_AND_MINUS_TOGETHER = \"1\"\n\
@@ -203,7 +252,7 @@ fn complaints_of_the_profile_come_with_those_of_the_configuration() {
         machine.load(&format!("{USUAL}colour = 1\n")).unwrap_err(),
         [
             "/smartposd.toml:5: unknown setting `colour`; write one of: terminal_id, merchant_id, licence, serial, profile, \
-             profile_dirs, state_dir, operator_required, confirm_amount, language, journal, reader, keypad, diagnosis, heal, maintenance, training, support",
+             profile_dirs, state_dir, operator_required, confirm_amount, language, journal, reader, keypad, scanner, diagnosis, heal, maintenance, training, support",
             "/etc/unionpay-example.toml:2: `timers.answer` is 0; write 5 to 60 seconds",
         ]
     );

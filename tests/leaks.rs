@@ -108,6 +108,24 @@ fn lasting() -> Vec<Canary> {
     found
 }
 
+/// A customer's payment code, and one that means nothing here; nobody may write down either.
+const PAYMENT_CODE: &str = "281739465028174653";
+const STRANGE_CODE: &str = "https://pay.example/odd-one-7731-5526";
+
+/// What was scanned, whole and in part: a code, its secret, and what stands at the end of a payment code.
+fn scanned(operator_code: &str) -> Vec<Canary> {
+    let mut found = Vec::new();
+    as_digits(&mut found, "payment code", PAYMENT_CODE);
+    as_text(&mut found, "end of the payment code", &PAYMENT_CODE[8..]);
+    as_bytes(&mut found, "payment code as bytes", PAYMENT_CODE.as_bytes());
+    as_text(&mut found, "strange code", STRANGE_CODE);
+    let secret = &operator_code["SPO1:01:".len()..operator_code.len() - 1];
+    as_text(&mut found, "operator code", operator_code);
+    as_text(&mut found, "secret of the operator code", secret);
+    as_bytes(&mut found, "secret of the operator code as bytes", secret.as_bytes());
+    found
+}
+
 fn canaries(wire: &str) -> Vec<Canary> {
     let mut found = lasting();
     for (name, key) in working_keys(wire) {
@@ -172,12 +190,29 @@ fn no_secret_is_left_behind_or_said_aloud() {
     if Command::new("dbus-monitor").arg("--help").stderr(Stdio::null()).stdout(Stdio::null()).status().is_err() {
         return skip(test, "no dbus-monitor; apt-get install dbus-bin");
     }
-    let setup = Setup { acquirer: vec!["--pin".into(), PIN.into()], ..Setup::default() };
+    let scanner_config = Some("kind = \"gm65\"".to_owned());
+    let setup = Setup { acquirer: vec!["--pin".into(), PIN.into()], scanner_config, ..Setup::default() };
     let Some(mut rig) = site::rig(test, setup) else { return };
     rig.start_daemon();
     let till = Till::new(&rig.bus_address);
     watch_bus(&mut rig, &till);
     till.provision();
+    let operator_code = rig.json(&["operator", "code", "new", "01"])["code"].as_str().unwrap().to_owned();
+    for (code, said) in [
+        (PAYMENT_CODE, "(payment): no-payment-waits"),
+        (STRANGE_CODE, "(unknown): meaningless"),
+        (&operator_code, "(operator): signed-in"),
+    ] {
+        rig.scanner_order(&format!("scan {code}"));
+        eventually(said, || rig.log().contains(said).then_some(()));
+    }
+    // Cut short by the port: what came of it is not kept either.
+    rig.scanner_order("pieces 4 400");
+    rig.scanner_order(&format!("scan {PAYMENT_CODE}"));
+    rig.scanner_order("unplug");
+    eventually("the scanner to be gone", || rig.log().contains("scanner: absent").then_some(()));
+    rig.scanner_order("pieces off");
+    rig.scanner_order("plug");
     till.sign_operator_in(WRONG_PASSWORD).unwrap_err();
     let capture = rig.path("wires.capture");
     let mut recording = rig.posctl_command(&["record", capture.to_str().unwrap(), "--seconds", "600"]);
@@ -187,6 +222,10 @@ fn no_secret_is_left_behind_or_said_aloud() {
     });
     till.wait_ready();
     till.sell(&rig, 12_800, "order-1", PIN, "approved");
+    let code = operator_code.as_str();
+    for code in [PAYMENT_CODE, STRANGE_CODE, code] {
+        rig.scanner_order(&format!("scan {code}"));
+    }
     till.sell(&rig, 12_900, "order-2", WRONG_PIN, "declined");
     let unanswered = till.begin(902_002, "order-3");
     till.customer(&rig, PIN);
@@ -216,7 +255,8 @@ fn no_secret_is_left_behind_or_said_aloud() {
     let report = fs::read_to_string(rig.path("smartposd-report/report.json")).unwrap();
     assert!(report.contains("authorising") || report.contains("declined"), "the run is not in the report: {report}");
 
-    let canaries = canaries(&fs::read_to_string(rig.path("wire.log")).unwrap());
+    let mut canaries = canaries(&fs::read_to_string(rig.path("wire.log")).unwrap());
+    canaries.extend(scanned(&operator_code));
     // With the daemon still there, so that the write-ahead log is as it is in daily use; then once more at rest.
     assert_eq!(search(rig.dir.path(), &canaries), Vec::<String>::new(), "while the daemon runs");
     rig.stop_daemon();
@@ -224,7 +264,9 @@ fn no_secret_is_left_behind_or_said_aloud() {
 
     // What was searched is what should be: the run is in each of them.
     let record = fs::read(rig.path("bus.record")).unwrap();
-    for said in ["OperatorSignIn", "LoadComponent", "Finished", "order-4", "620000******0018"] {
+    for said in
+        ["OperatorSignIn", "LoadComponent", "Scanned", "SetOperatorCode", "Finished", "order-4", "620000******0018"]
+    {
         assert!(
             holds(&record, said.as_bytes())
                 || holds(&fs::read(rig.path("state/pos.db")).unwrap_or_default(), said.as_bytes())

@@ -21,6 +21,7 @@ fn operator(failed: u32) -> OperatorRecord {
         id: OperatorId::new("01").unwrap(),
         role: Role::Supervisor,
         hash: "$argon2id$v=19$salt$hash".to_owned(),
+        code: (failed > 1).then(|| "$argon2id$v=19$salt$code".to_owned()),
         failed,
         locked: failed > 4,
     }

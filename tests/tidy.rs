@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms it may know.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("domain", &["domain"]),
     ("codec", &["codec", "domain"]),
     ("reader", &["reader", "codec", "domain"]),
     ("host", &["host", "codec", "domain"]),
     ("keypad", &["keypad", "domain"]),
+    ("scanner", &["scanner", "codec", "domain"]),
     ("engine", &["engine", "domain"]),
     ("diagnose", &["diagnose", "domain"]),
     ("store", &["store", "engine", "domain"]),
@@ -19,7 +20,13 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("bus", &["bus", "diagnose", "engine", "domain"]),
     ("sim", &["sim", "codec", "domain"]),
     ("proof", &["proof", "store", "engine", "domain"]),
-    ("app", &["app", "bus", "codec", "diagnose", "domain", "driver", "engine", "host", "keypad", "reader", "store"]),
+    (
+        "app",
+        &[
+            "app", "bus", "codec", "diagnose", "domain", "driver", "engine", "host", "keypad", "reader", "scanner",
+            "store",
+        ],
+    ),
 ];
 
 /// Crates and the only rooms that may use them.

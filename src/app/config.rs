@@ -11,6 +11,7 @@ mod diagnosis;
 mod heal;
 mod maintenance;
 mod profile_files;
+mod scanner;
 mod summary;
 mod support;
 pub mod training;
@@ -31,6 +32,7 @@ use crate::host::settings::{At, Complaint, Complaints, Section, parse};
 pub use devices::{KeypadConfig, ReaderConfig, TamperConfig};
 pub use heal::HealConfig;
 pub use maintenance::MaintenanceConfig;
+pub use scanner::ScannerConfig;
 
 /// Where the configuration is unless told otherwise.
 pub const DEFAULT_PATH: &str = "/etc/smartposd/smartposd.toml";
@@ -66,6 +68,8 @@ pub struct Config {
     pub keypad: KeypadConfig,
     /// The tamper input, where there is one.
     pub tamper: Option<TamperConfig>,
+    /// The code scanner, if there is one.
+    pub scanner: Option<ScannerConfig>,
     /// Hosts that tell the shop's network from the acquirer's.
     pub control_hosts: Vec<Endpoint>,
     /// What the daemon may do to mend itself.
@@ -189,6 +193,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
     let reader = devices::reader(root.section("reader"));
     let keypad = devices::keypad(root.section("keypad"));
     let tamper = devices::tamper(root.section("tamper"));
+    let scanner = scanner::scanner(root.section("scanner"));
     let control_hosts = diagnosis::control_hosts(root.section("diagnosis"));
     let heal = heal::heal(root.section("heal"));
     let maintenance = maintenance::maintenance(root.section("maintenance"));
@@ -225,6 +230,7 @@ fn read(root: Section<'_>, purpose: Purpose, complaints: &Complaints) -> Result<
         reader,
         keypad,
         tamper,
+        scanner,
         control_hosts,
         heal,
         maintenance,

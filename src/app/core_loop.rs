@@ -12,6 +12,7 @@ mod news;
 mod orders;
 mod record;
 mod repair;
+mod scanner;
 mod self_test;
 mod storage;
 mod tamper;
@@ -45,6 +46,7 @@ use crate::reader::Reader;
 use crate::store::teller::{Settled, Teller};
 
 pub use ends::{CoreError, Inlets, Parts, Wires};
+pub use scanner::ScannerPost;
 pub use upkeep::UpkeepSettings;
 
 /// The machines and the store, with what is under way between them.
@@ -53,6 +55,8 @@ pub struct Core {
     host: Host,
     reader: Reader,
     keypad: Keypad,
+    /// The code scanner, where one is configured.
+    scanner: Option<ScannerPost>,
     card_wait: Duration,
     key_load: KeyLoad,
     wires: Wires,
@@ -119,6 +123,7 @@ impl Core {
             host: parts.host,
             reader: parts.reader,
             keypad: parts.keypad,
+            scanner: parts.scanner,
             card_wait,
             key_load: KeyLoad::default(),
             wires,
@@ -175,6 +180,9 @@ impl Core {
                 event = inlets.tcp.recv() => self.network(event.ok_or(CoreError::Ended("the network driver"))?),
                 event = inlets.serial.recv() => self.serial(event.ok_or(CoreError::Ended("the serial driver"))?),
                 event = inlets.keypad.recv() => self.key_event(event.ok_or(CoreError::Ended("the keypad driver"))?),
+                event = inlets.scanner.recv(), if self.scanner.is_some() => {
+                    self.scanner_event(event.ok_or(CoreError::Ended("the scanner's driver"))?);
+                }
                 event = inlets.repair.recv(), if self.wires.repair.is_some() => self.repair_said(event),
                 Some(()) = inlets.link.recv() => self.link_returned(),
                 request = inlets.requests.recv() => self.request(request.ok_or(CoreError::Ended("the bus"))?),
@@ -200,6 +208,7 @@ impl Core {
             self.host.deadline(),
             self.reader.deadline(),
             self.keypad.deadline(),
+            self.scanner.as_ref().and_then(ScannerPost::deadline),
             self.key_load.deadline(),
             self.mending.deadline(),
             self.upkeep.deadline(),
@@ -217,6 +226,9 @@ impl Core {
         self.host.expire(now.mono);
         self.reader.expire(now.mono);
         self.keypad.expire(now.mono);
+        if let Some(scanner) = &mut self.scanner {
+            scanner.expire(now.mono);
+        }
         self.teller.expire(now);
         if self.key_load.expire(now.mono) {
             self.keys_changed(now);
@@ -243,6 +255,10 @@ impl Core {
             while let Some(output) = self.keypad.poll() {
                 rest = false;
                 self.keypad_output(now, output);
+            }
+            while let Some(output) = self.scanner.as_mut().and_then(ScannerPost::poll) {
+                rest = false;
+                self.scanner_output(now, output);
             }
             rest &= self.decide(now)?;
             if rest {
@@ -311,8 +327,9 @@ impl Core {
         let [reader, keypad] = &self.missing;
         let ((reader_state, reader_cause), (keypad_state, keypad_cause)) = (self.reader.state(), self.keypad.state());
         let devices = [
-            news::Seen { state: reader_state, cause: reader_cause, evidence: reader },
-            news::Seen { state: keypad_state, cause: keypad_cause, evidence: keypad },
+            Some(news::Seen { state: reader_state, cause: reader_cause, evidence: reader }),
+            Some(news::Seen { state: keypad_state, cause: keypad_cause, evidence: keypad }),
+            self.scanner.as_ref().map(ScannerPost::seen),
         ];
         self.news.lines(&self.published, now, devices).iter().for_each(news::Line::say);
     }

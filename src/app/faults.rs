@@ -63,6 +63,7 @@ fn seen(snapshot: &Snapshot) -> Seen {
         cause: snapshot.terminal.cause,
         reader: device(&snapshot.reader),
         keypad: device(&snapshot.keypad),
+        scanner: snapshot.scanner.as_ref().map(device),
         firmware: snapshot.reader.firmware.clone(),
         keys: snapshot.keys.working,
         waiting: snapshot.queue.totals.waiting,

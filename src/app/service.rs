@@ -331,6 +331,9 @@ async fn calm(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
 fn supervise(supervisor: &mut Supervisor, drivers: Drivers) -> Option<Drivers> {
     supervisor.add("card reader's serial line", Part::Reader, drivers.serial);
     supervisor.add("keypad", Part::Keypad, drivers.keypad);
+    if let Some(scanner) = drivers.scanner {
+        supervisor.add("code scanner's serial line", Part::Scanner, scanner);
+    }
     supervisor.add("network", Part::Host, drivers.network);
     supervisor.add("link watch", Part::Host, drivers.links);
     None

@@ -39,7 +39,7 @@ pub(super) trait Component: Send + 'static {
     fn run(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// The reader's serial line.
+/// A serial line: the reader's or the scanner's.
 pub(super) struct SerialLine {
     pub(super) settings: serial::Settings,
     pub(super) commands: mpsc::Receiver<serial::SerialCommand>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::app::config::Config;
-use crate::app::core_loop::{Core, Inlets, Parts, UpkeepSettings, Wires};
+use crate::app::core_loop::{Core, Inlets, Parts, ScannerPost, UpkeepSettings, Wires};
 use crate::app::doctor::{Doctor, Place};
 use crate::app::faults::Faults;
 use crate::app::machine;
@@ -28,6 +28,7 @@ use crate::reader::pn532::command::BaudRate;
 use crate::reader::pn532::link::BASE_RATE;
 use crate::reader::tap::settings::TerminalSettings;
 use crate::reader::{Reader, ReaderSettings};
+use crate::scanner::{self, Scanner};
 use crate::store::{DATABASE, Store};
 
 /// Requests of the bus that may wait for the core; more are answered Busy.
@@ -43,6 +44,7 @@ const UPDATES: usize = 1024;
 pub(super) struct Drivers {
     pub(super) serial: SerialLine,
     pub(super) keypad: KeypadDevice,
+    pub(super) scanner: Option<SerialLine>,
     pub(super) network: Network,
     pub(super) links: Links,
 }
@@ -85,6 +87,8 @@ pub(super) fn assemble(
 
     let (serial, serial_commands) = mpsc::channel(COMMANDS);
     let (keypad_sender, keypad_commands) = mpsc::channel(COMMANDS);
+    let (scanner_sender, scanner_commands) = mpsc::channel(COMMANDS);
+    let (scanner_events, scanner_inlet) = mpsc::channel(EVENTS);
     let (tcp, tcp_commands) = mpsc::channel(COMMANDS);
     let (update_sender, updates) = mpsc::channel(UPDATES);
     let (serial_events, serial_inlet) = mpsc::channel(EVENTS);
@@ -102,6 +106,7 @@ pub(super) fn assemble(
         host,
         reader,
         keypad,
+        scanner: scanner(config).map(|machine| ScannerPost::new(machine, scanner_sender)),
         settings,
         clock: clock::now,
         synchronised: clock::synchronised,
@@ -123,6 +128,7 @@ pub(super) fn assemble(
         requests: request_inlet,
         serial: serial_inlet,
         keypad: key_inlet,
+        scanner: scanner_inlet,
         tcp: tcp_inlet,
         repair: repair_inlet,
         tamper: tamper_inlet,
@@ -132,10 +138,16 @@ pub(super) fn assemble(
     let outlets = Outlets { requests, snapshots, updates, orders, nudges };
     let line = serial::Settings { choice: reader_choice(config), baud: BASE_RATE.bits_per_second() };
     let pad = keypad_device::Settings { choice: keypad_choice(config), ..keypad_device::Settings::default() };
+    let scanner = scanner_line(config).map(|settings| SerialLine {
+        settings,
+        commands: scanner_commands,
+        events: scanner_events,
+    });
     let doctor = doctor(config, outlets.requests.clone(), outlets.snapshots.clone());
     let drivers = Drivers {
         serial: SerialLine { settings: line, commands: serial_commands, events: serial_events },
         keypad: KeypadDevice { settings: pad, commands: keypad_commands, events: key_outlet(key_sender) },
+        scanner,
         network: Network { acquirer: acquirer(config), commands: tcp_commands, events: tcp_events },
         links: Links { changes },
     };
@@ -201,6 +213,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         pin_above: profile.limits.pin_above,
         operator_required: config.operator_required,
         reader_power: config.reader.usb_power,
+        scanner: config.scanner.is_some(),
         confirm_amount: config.confirm_amount,
         utc_offset_minutes: profile.utc_offset_minutes,
         card_wait: std::time::Duration::from_secs(60),
@@ -227,6 +240,19 @@ fn acquirer(config: &Config) -> tcp::Acquirer {
 
 fn reader_choice(config: &Config) -> device_path::Choice {
     config.reader.path.clone().map_or(device_path::Choice::Auto(device_path::Role::Reader), device_path::Choice::Path)
+}
+
+/// The machine, where one is configured.
+fn scanner(config: &Config) -> Option<Scanner> {
+    let of = config.scanner.as_ref()?;
+    let ranges = config.profile.payment_codes.clone();
+    Some(Scanner::new(scanner::Settings { kind: of.kind, trigger: of.trigger, ranges }))
+}
+
+fn scanner_line(config: &Config) -> Option<serial::Settings> {
+    let of = config.scanner.as_ref()?;
+    let auto = device_path::Choice::Auto(device_path::Role::Scanner);
+    Some(serial::Settings { choice: of.path.clone().map_or(auto, device_path::Choice::Path), baud: of.baud })
 }
 
 fn keypad_choice(config: &Config) -> keypad_device::Choice {

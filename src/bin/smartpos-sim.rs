@@ -1,4 +1,4 @@
-//! Simulators: `smartpos-sim acquirer | reader | keypad | decode`, and `smartpos-sim run`, the whole terminal under a seed.
+//! Simulators: `smartpos-sim acquirer | reader | keypad | scanner | decode`, and `smartpos-sim run`, the whole terminal under a seed.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -6,6 +6,7 @@
 mod events;
 mod plain;
 mod queue;
+mod scanner;
 mod upkeep;
 
 use std::collections::BTreeMap;

@@ -122,7 +122,7 @@ impl Keypad {
     }
 }
 
-async fn inhibit(gate: &Gate, visit: Visit, device: Device, who: &str, why: &str) -> Result<OwnedFd> {
+pub(super) async fn inhibit(gate: &Gate, visit: Visit, device: Device, who: &str, why: &str) -> Result<OwnedFd> {
     printable("who", who, NOTE)?;
     printable("why", why, NOTE)?;
     let held = gate.leases.take(device)?;

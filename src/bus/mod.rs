@@ -36,6 +36,7 @@ mod payments;
 mod publish;
 mod queue;
 mod result;
+mod scanner;
 mod secret_fd;
 mod self_test;
 mod serve;

@@ -12,6 +12,8 @@ pub const TERMINAL: &str = "/org/smartposd/Pos1/Terminal0";
 pub const READER: &str = "/org/smartposd/Pos1/Reader0";
 /// Object of the keypad.
 pub const KEYPAD: &str = "/org/smartposd/Pos1/Keypad0";
+/// Object of the code scanner, where one is configured.
+pub const SCANNER: &str = "/org/smartposd/Pos1/Scanner0";
 
 /// Interface of [`ROOT`].
 pub const MANAGER_INTERFACE: &str = "org.smartposd.Pos1.Manager";
@@ -25,6 +27,8 @@ pub const QUEUE_INTERFACE: &str = "org.smartposd.Pos1.Queue";
 pub const READER_INTERFACE: &str = "org.smartposd.Pos1.Reader";
 /// Interface of [`KEYPAD`].
 pub const KEYPAD_INTERFACE: &str = "org.smartposd.Pos1.Keypad";
+/// Interface of [`SCANNER`].
+pub const SCANNER_INTERFACE: &str = "org.smartposd.Pos1.Scanner";
 /// Interface of each payment.
 pub const TRANSACTION_INTERFACE: &str = "org.smartposd.Pos1.Transaction";
 

@@ -17,6 +17,7 @@ use crate::bus::keys::Keys;
 use crate::bus::manager::Manager;
 use crate::bus::names::{self, transaction_path};
 use crate::bus::queue::Queue;
+use crate::bus::scanner::{Scanner, scanned};
 use crate::bus::terminal::Terminal;
 use crate::bus::transaction::Transaction;
 use crate::bus::view;
@@ -69,9 +70,7 @@ impl Publisher {
     async fn publish(&mut self, update: Update) -> zbus::Result<()> {
         let Update { snapshot, signals } = update;
         self.export(&snapshot).await?;
-        let (general, own): (Vec<_>, Vec<_>) = signals
-            .iter()
-            .partition(|signal| matches!(signal, Signal::TerminalStateChanged { .. } | Signal::QueueProgress { .. }));
+        let (general, own): (Vec<_>, Vec<_>) = signals.iter().partition(|signal| signal.is_for_everybody());
         let mut messages = self.payments(&snapshot).await?;
         self.add_signals(&snapshot, &own, &mut messages)?;
         self.send(&messages).await?;
@@ -147,12 +146,16 @@ impl Publisher {
         let keys = (Keys { gate: was.clone() }, Keys { gate: is.clone() });
         let queue = (Queue { gate: was.clone() }, Queue { gate: is.clone() });
         let reader = (Reader { gate: was.clone() }, Reader { gate: is.clone() });
-        let keypad = (Keypad { gate: was }, Keypad { gate: is });
+        let keypad = (Keypad { gate: was.clone() }, Keypad { gate: is.clone() });
+        let scanner = new.scanner.is_some().then_some((Scanner { gate: was }, Scanner { gate: is }));
         messages.extend(self.changes(names::TERMINAL, &terminal).await?);
         messages.extend(self.changes(names::TERMINAL, &keys).await?);
         messages.extend(self.changes(names::TERMINAL, &queue).await?);
         messages.extend(self.changes(names::READER, &reader).await?);
         messages.extend(self.changes(names::KEYPAD, &keypad).await?);
+        if let Some(scanner) = &scanner {
+            messages.extend(self.changes(names::SCANNER, scanner).await?);
+        }
         messages.extend(self.changes(names::ROOT, &root).await?);
         Ok(messages)
     }
@@ -197,6 +200,7 @@ impl Publisher {
                 let message = Message::signal(names::TERMINAL, names::QUEUE_INTERFACE, "Progress");
                 message.build(&(*sent, *left, *held, seconds_left.unwrap_or(UNKNOWN_TIME))).map(Some)
             }
+            Signal::CodeScanned { kind, answer, cause } => scanned(*kind, *answer, *cause).map(Some),
             Signal::TransactionFinished { id, connection, outcome } => {
                 self.to_owner(snapshot, *id, connection, "Finished", &(outcome.as_str(),))
             }

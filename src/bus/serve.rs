@@ -19,6 +19,7 @@ use crate::bus::manager::Manager;
 use crate::bus::names::{self, BUS_NAME};
 use crate::bus::publish::Publisher;
 use crate::bus::queue::Queue;
+use crate::bus::scanner::Scanner;
 use crate::bus::terminal::Terminal;
 use crate::bus::{BusAddress, Core, Update};
 use crate::diagnose::events::JournalEvent;
@@ -149,9 +150,12 @@ async fn connect(address: &BusAddress, gate: &Gate) -> Result<Connection, ServeE
         .serve_at(names::TERMINAL, Keys { gate: gate() })
         .serve_at(names::TERMINAL, Queue { gate: gate() })
         .serve_at(names::READER, Reader { gate: gate() })
-        .serve_at(names::KEYPAD, Keypad { gate: gate() })
-        .build();
-    built.await.map_err(|source| ServeError::NoBus { address: address.to_string(), source })
+        .serve_at(names::KEYPAD, Keypad { gate: gate() });
+    let built = match gate().snapshot().scanner {
+        Some(_) => built.serve_at(names::SCANNER, Scanner { gate: gate() }),
+        None => built,
+    };
+    built.build().await.map_err(|source| ServeError::NoBus { address: address.to_string(), source })
 }
 
 async fn own_name(connection: &Connection) -> Result<(), ServeError> {

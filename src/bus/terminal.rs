@@ -171,6 +171,32 @@ impl Terminal {
         done(self.gate.ask(&visit, Command::OperatorSet { operator, role, password }, ANSWER).await?)
     }
 
+    async fn set_operator_code(
+        &self,
+        operator: &str,
+        secret: OwnedFd,
+        options: Given,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let visit = self.gate.admit(connection, &header, Right::AdministerOperators).await?;
+        Options::none(options)?;
+        let operator = operator_id(operator)?;
+        let secret = read_secret(fd::OwnedFd::from(secret)).await?;
+        done(self.gate.ask(&visit, Command::OperatorCodeSet { operator, secret }, ANSWER).await?)
+    }
+
+    async fn revoke_operator_code(
+        &self,
+        operator: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let visit = self.gate.admit(connection, &header, Right::AdministerOperators).await?;
+        let operator = operator_id(operator)?;
+        done(self.gate.ask(&visit, Command::OperatorCodeRevoke { operator }, ANSWER).await?)
+    }
+
     async fn unlock_operator(
         &self,
         operator: &str,
@@ -243,6 +269,7 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::List(_) => "a list",
         Reply::KeyComponent { .. } => "a key component",
         Reply::Echo { .. } => "an echo",
+        Reply::ScannedTransaction(_) => "the code of a payment",
         Reply::Journal(_) => "rows of the journal",
         Reply::Faults(_) => "the ledger of self-healing",
         Reply::SelfTested(_) => "a check of a self-test",

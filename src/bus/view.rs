@@ -38,7 +38,7 @@ pub(super) fn parts(snapshot: &Snapshot) -> Vec<Part> {
         (Some(_), true) => ("ready", None),
     };
     let check = keys.master_check.as_ref().map_or_else(String::new, |c| format!("master key check value {c}"));
-    vec![
+    let mut all = vec![
         Part {
             name: "terminal",
             state: terminal.state.as_str(),
@@ -48,15 +48,19 @@ pub(super) fn parts(snapshot: &Snapshot) -> Vec<Part> {
         device("reader", &snapshot.reader),
         device("keypad", &snapshot.keypad),
         Part { name: "keys", state, cause: cause(why), evidence: check },
-    ]
+    ];
+    all.extend(snapshot.scanner.as_ref().map(|view| device("scanner", view)));
+    all
 }
 
 /// ok, degraded or failed.
 pub(super) fn health(snapshot: &Snapshot) -> &'static str {
     let works = |view: &DeviceView| matches!(view.state, DeviceState::Ready | DeviceState::Active);
+    let devices = [Some(&snapshot.reader), Some(&snapshot.keypad), snapshot.scanner.as_ref()];
+    let all_work = devices.into_iter().flatten().all(works);
     match snapshot.terminal.state {
         TerminalState::OutOfService => "failed",
-        TerminalState::Ready | TerminalState::Busy if works(&snapshot.reader) && works(&snapshot.keypad) => "ok",
+        TerminalState::Ready | TerminalState::Busy if all_work => "ok",
         TerminalState::Ready
         | TerminalState::Busy
         | TerminalState::Starting

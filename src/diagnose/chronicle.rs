@@ -67,6 +67,8 @@ pub struct Seen {
     pub reader: SeenDevice,
     /// The keypad.
     pub keypad: SeenDevice,
+    /// The code scanner, where one is configured.
+    pub scanner: Option<SeenDevice>,
     /// The reader's firmware, as it says itself.
     pub firmware: String,
     /// Whether there are working keys.
@@ -121,7 +123,8 @@ impl Chronicle {
             return;
         }
         self.note_changes(now.wall, &seen);
-        let faults: BTreeSet<Cause> = [seen.cause, seen.reader.fault(), seen.keypad.fault()]
+        let scanner = seen.scanner.and_then(SeenDevice::fault);
+        let faults: BTreeSet<Cause> = [seen.cause, seen.reader.fault(), seen.keypad.fault(), scanner]
             .into_iter()
             .flatten()
             .filter(|cause| is_reportable(*cause))
@@ -146,7 +149,9 @@ impl Chronicle {
         if terminal || last.cause != seen.cause {
             self.moment(at, "terminal", last.terminal.as_str(), seen.terminal.as_str(), seen.cause);
         }
-        for (part, old, new) in [("reader", last.reader, seen.reader), ("keypad", last.keypad, seen.keypad)] {
+        let scanner = last.scanner.zip(seen.scanner).map(|(old, new)| ("scanner", old, new));
+        let devices = [("reader", last.reader, seen.reader), ("keypad", last.keypad, seen.keypad)];
+        for (part, old, new) in devices.into_iter().chain(scanner) {
             let used = |device: SeenDevice| matches!(device.state, DeviceState::Ready | DeviceState::Active);
             if old.state != new.state && !(used(old) && used(new)) {
                 self.moment(at, part, old.state.as_str(), new.state.as_str(), new.fault());
@@ -257,7 +262,7 @@ fn place_of(cause: Cause) -> Option<&'static str> {
         Cause::P03 => Some("power"),
         Cause::S01 | Cause::P04 => Some("service"),
         Cause::H01 | Cause::H02 | Cause::H03 | Cause::H04 | Cause::H05 | Cause::H06 | Cause::H07 => None,
-        Cause::H08 | Cause::H09 | Cause::S05 => None,
+        Cause::H08 | Cause::H09 | Cause::H10 | Cause::H11 | Cause::S05 => None,
         Cause::O01 | Cause::O02 | Cause::O03 | Cause::O04 | Cause::O05 => None,
     }
 }

@@ -192,6 +192,14 @@ events! {
     CardNotRead "card-not-read" 0x612fedc0d87845578edc98567a200c66 PROVOKED
         title   "卡未读出：@POS_STATE@" "a card was not read: @POS_STATE@"
         meaning "提示顾客重新挥卡。经常发生时清洁读卡器。" "The customer is asked again. If it happens often, clean the reader.";
+    /// A code was scanned.
+    CodeScanned "code-scanned" 0x610987266ffdbbeeac14621c79c672af PROVOKED
+        title   "扫码：@POS_STATE@" "a code was scanned: @POS_STATE@"
+        meaning "码的内容从不记录。refused 操作员码无效；no-payment-waits 没有等待扫码的付款；damaged 请再扫一次。" "What the code says is never written down. refused: an operator code that is not valid; no-payment-waits: a customer's code came too early; damaged: scan it again.";
+    /// What the scanner sent was no code.
+    NoCode "no-code" 0xd2e63dbb70f481c49370d16d886b2f52 PROVOKED
+        title   "扫码枪发来的不是码" "what the scanner sent was no code"
+        meaning "经常发生时核对 scanner.path、scanner.baud 和线；二进制码不被接受。" "If it happens often, check scanner.path, scanner.baud and the cable; binary codes are not taken.";
     /// A person was told something.
     Prompted "prompted" 0xbd313c875b994f0a99ad1684b9aeaafe PAYMENTS
         title   "提示：@POS_STATE@" "prompt: @POS_STATE@"

@@ -228,7 +228,7 @@ impl Case<'_> {
 
     /// What the daemon knows of itself, in the order in which it matters to a payment.
     fn known(&self) -> Option<Blame> {
-        const ORDER: [Step; 8] = [
+        const ORDER: [Step; 9] = [
             Step::Storage,
             Step::Keys,
             Step::Terminal,
@@ -237,6 +237,8 @@ impl Case<'_> {
             Step::Clock,
             Step::Power,
             Step::Operator,
+            // Last: cards are taken without it.
+            Step::Scanner,
         ];
         ORDER.into_iter().find_map(|step| match self.fault(step) {
             Some(Fault::Known(cause)) => Some(sure(cause, step)),

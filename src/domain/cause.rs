@@ -44,6 +44,10 @@ words! {
         H08 = "H08",
         /// Tamper input active.
         H09 = "H09",
+        /// Code scanner gone.
+        H10 = "H10",
+        /// Code scanner present but silent.
+        H11 = "H11",
         /// Restart loop.
         S01 = "S01",
         /// Database damaged.

@@ -36,6 +36,8 @@ words! {
         Reader = "reader",
         /// The keypad.
         Keypad = "keypad",
+        /// The code scanner, where one is configured.
+        Scanner = "scanner",
         /// Clock.
         Clock = "clock",
         /// Disk and database.
@@ -192,7 +194,9 @@ impl Class {
             | Cause::H06
             | Cause::H07
             | Cause::H08
-            | Cause::H09 => Self::Hardware,
+            | Cause::H09
+            | Cause::H10
+            | Cause::H11 => Self::Hardware,
             Cause::K01 | Cause::K02 | Cause::K03 | Cause::K04 | Cause::K05 | Cause::K06 => Self::Keys,
             Cause::P01 | Cause::P02 | Cause::P03 | Cause::P04 => Self::Platform,
             Cause::S01 | Cause::S02 | Cause::S03 | Cause::S04 | Cause::S05 | Cause::S06 | Cause::S07 => Self::Software,

@@ -37,6 +37,8 @@ words! {
         Host = "host",
         /// The database and the disk under it.
         Storage = "storage",
+        /// The code scanner and its line.
+        Scanner = "scanner",
     }
 }
 

@@ -189,7 +189,7 @@ impl FromStr for TransactionCode {
 }
 
 /// ISO/IEC 7064 hybrid system MOD 37,36 over `0-9A-Z`.
-fn mod_37_36(body: &str) -> Option<char> {
+pub(super) fn mod_37_36(body: &str) -> Option<char> {
     let mut p = 36u32;
     for c in body.chars() {
         let mut s = (p + c.to_digit(36)?) % 36;

@@ -64,6 +64,8 @@ pub struct Inventory {
     pub reader: Driven,
     /// The keypad.
     pub keypad: Driven,
+    /// The code scanner, where one is configured.
+    pub scanner: Option<Driven>,
     /// USB adapters with serial ports.
     pub adapters: Vec<Adapter>,
     /// Packages that matter here, if they are installed.

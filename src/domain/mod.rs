@@ -21,6 +21,7 @@ pub mod pan;
 pub mod prompt;
 pub mod readings;
 pub mod response;
+pub mod scan;
 pub mod secret;
 pub mod self_test;
 pub mod support;

@@ -1,4 +1,4 @@
-//! The card reader's serial line: found, held exclusively, read, waited for when it is gone.
+//! A serial line, the card reader's or the code scanner's: found, held exclusively, read, waited for when it is gone.
 //!
 //! Owns: the file descriptor of the port. Must not know: what the bytes mean. A hung-up port reads `Ok(0)` for ever and
 //! writes EIO: both mean unplugged. Modem lines are left alone: a pty has none, and the reader needs none.

@@ -191,8 +191,8 @@ impl Engine {
         [
             row(online.is_ok(), online.err().flatten()),
             self.offline_row(),
-            // QR needs a scanner.
-            row(false, None),
+            // No payment takes a code yet; a scanner that is missing would come first.
+            row(false, self.scanner.last_cause.filter(|_| self.settings.scanner && !usable(self.scanner.state))),
             row(true, None),
         ]
     }

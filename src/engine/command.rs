@@ -87,6 +87,18 @@ pub enum Command {
         /// New password: 6 to 32 characters.
         password: SecretBytes,
     },
+    /// Issues an operator code; an earlier one of this operator ends.
+    OperatorCodeSet {
+        /// Operator number.
+        operator: OperatorId,
+        /// Its secret part, wiped once it is hashed.
+        secret: SecretBytes,
+    },
+    /// Ends an operator code.
+    OperatorCodeRevoke {
+        /// Operator number.
+        operator: OperatorId,
+    },
     /// Ends a lock-out.
     OperatorUnlock {
         /// Operator number.
@@ -153,6 +165,12 @@ pub enum Command {
     ResetReader,
     /// Switches the card reader's power off and on.
     PowerCycleReader,
+    /// Brings the scanner up anew.
+    ResetScanner,
+    /// Has the scanner read a code.
+    TriggerScanner,
+    /// The code of a payment that was scanned last. It is given once.
+    TakeScannedTransaction,
     /// Keeps payments away from a device while the lease lives.
     Inhibit {
         /// Who holds it.
@@ -304,6 +322,8 @@ pub enum Device {
     Reader,
     /// `Keypad0`.
     Keypad,
+    /// `Scanner0`.
+    Scanner,
 }
 
 /// The good end of a command.
@@ -348,6 +368,8 @@ pub enum Reply {
         /// How many.
         waiting: u32,
     },
+    /// The code of a payment that was scanned last.
+    ScannedTransaction(TransactionCode),
     /// The echo came back.
     Echo {
         /// Round trip in milliseconds.

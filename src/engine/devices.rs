@@ -1,4 +1,4 @@
-//! Reader and keypad as the engine sees them: how they are, who holds them, what becomes of an entry when they go.
+//! Reader, keypad and scanner as the engine sees them: how they are, who holds them, what becomes of an entry when they go.
 
 use crate::domain::cause::Cause;
 use crate::domain::device::DeviceState;
@@ -38,6 +38,7 @@ impl Engine {
         match device {
             Device::Reader => &mut self.reader,
             Device::Keypad => &mut self.keypad,
+            Device::Scanner => &mut self.scanner,
         }
     }
 
@@ -55,6 +56,8 @@ impl Engine {
             // sense, and then says that the tap has failed.
             Device::Reader if state != DeviceState::Failed => {}
             Device::Reader => self.reader_lost(),
+            // No payment waits for a code.
+            Device::Scanner => {}
             Device::Keypad => {
                 let cause = self.keypad.last_cause.or(Some(Cause::H05));
                 let why = if state == DeviceState::Failed { "the keypad failed" } else { "the keypad is gone" };

@@ -6,6 +6,7 @@ use crate::domain::device::DeviceState;
 use crate::domain::host::{HostAnswer, HostFailure};
 use crate::domain::ids::OperatorId;
 use crate::domain::offline::QueueTotals;
+use crate::domain::scan::Scan;
 use crate::domain::secret::{PinBlock, SecretBytes};
 use crate::domain::tamper::TamperReading;
 use crate::engine::command::{Command, CommandId, Device};
@@ -66,6 +67,13 @@ pub enum Event {
     EntryTimedOut,
     /// The keypad failed or vanished during an entry.
     EntryFailed(Cause),
+    /// A code was scanned.
+    CodeScanned {
+        /// What it is.
+        scan: Scan,
+        /// Whether the store knows a payment of this code.
+        on_file: bool,
+    },
     /// The password check asked for by `CheckPassword` is done.
     PasswordChecked {
         /// Which check.

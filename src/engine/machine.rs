@@ -64,6 +64,7 @@ pub struct Engine {
     pub(super) operators: Operators,
     pub(super) reader: DeviceView,
     pub(super) keypad: DeviceView,
+    pub(super) scanner: DeviceView,
     pub(super) keys: KeysView,
     pub(super) storage_fault: Option<String>,
     pub(super) case: Case,
@@ -99,6 +100,7 @@ impl Engine {
             operators: Operators::new(stored.operators, stored.on_duty),
             reader: absent(),
             keypad: absent(),
+            scanner: absent(),
             keys: KeysView::default(),
             storage_fault: None,
             case: Case::recovered(stored.tampered),
@@ -177,6 +179,7 @@ impl Engine {
             Event::EntryCancelled => self.cancel_pressed(),
             Event::EntryTimedOut => self.entry_over(None, "nobody typed in time"),
             Event::EntryFailed(cause) => self.entry_over(Some(cause), "the keypad failed"),
+            Event::CodeScanned { scan, on_file } => self.code_scanned(scan, on_file),
             Event::PasswordChecked { id, good } => self.password_checked(id, good),
             Event::PasswordHashed { id, hash } => self.password_hashed(id, hash),
             Event::HostReached => self.host_reached(),
@@ -266,6 +269,7 @@ impl Engine {
             },
             reader: shown(&self.reader),
             keypad: shown(&self.keypad),
+            scanner: self.settings.scanner.then(|| shown(&self.scanner)),
             transactions: self.book.views(),
             capabilities: self.capabilities(),
             keys: self.keys.clone(),
@@ -319,6 +323,8 @@ impl Engine {
             Command::OperatorSignInAtKeypad => self.operator_at_keypad(id),
             Command::OperatorSignOut => self.operator_sign_out(id),
             Command::OperatorSet { operator, role, password } => self.operator_set(id, operator, role, password),
+            Command::OperatorCodeSet { operator, secret } => self.operator_code_set(id, operator, secret),
+            Command::OperatorCodeRevoke { operator } => self.operator_code_revoked(id, &operator),
             Command::OperatorUnlock { operator } => self.operator_unlock(id, &operator),
             Command::Create(new) => self.create_asked(id, new, stored),
             Command::Start { caller, id: transaction } => self.start_asked(id, &caller, transaction),
@@ -349,6 +355,9 @@ impl Engine {
             Command::List(_)
             | Command::ListQueue(_)
             | Command::DenyCard { .. }
+            | Command::ResetScanner
+            | Command::TriggerScanner
+            | Command::TakeScannedTransaction
             | Command::VerifyJournal
             | Command::ExportJournal { .. }
             | Command::LastFaults

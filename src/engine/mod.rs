@@ -31,6 +31,7 @@ pub mod record;
 mod resolve;
 pub mod reversal;
 pub mod sale;
+mod scan;
 pub mod script;
 pub mod settings;
 pub mod sign_in;

@@ -53,6 +53,8 @@ pub fn leaves_offline(cause: Cause) -> bool {
         | Cause::K03
         | Cause::K05
         | Cause::K06
+        | Cause::H10
+        | Cause::H11
         | Cause::P03
         | Cause::P04 => true,
         // Somebody pretends to be the host; the acquirer has closed the terminal; no reader; no operator; no key was ever

@@ -23,18 +23,38 @@ pub(super) enum Pending {
     Number,
     /// The keypad asks for this operator's password.
     Password(OperatorId),
-    /// A password is being checked; a caller may wait.
+    /// A password or operator code is being checked.
     Checking {
         id: CommandId,
         operator: OperatorId,
-        reply: bool,
+        asker: Asker,
     },
-    /// A new password is being hashed.
+    /// A new password or operator code is being hashed.
     Hashing {
         id: CommandId,
         operator: OperatorId,
-        role: Role,
+        what: Hashed,
     },
+}
+
+/// Who wants to know how a check went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// A caller.
+    Caller,
+    /// Whoever stands at the keypad.
+    Keypad,
+    /// Whoever holds the scanner.
+    Scanner,
+}
+
+/// What is being hashed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hashed {
+    /// A password, with the role that goes with it.
+    Password(Role),
+    /// The secret part of an operator code.
+    Code,
 }
 
 /// The operators of this terminal.
@@ -73,6 +93,11 @@ impl Operators {
         self.until
     }
 
+    /// Somebody could not sign in.
+    pub(super) fn troubled(&mut self, cause: Option<Cause>) {
+        self.trouble = cause.or(self.trouble);
+    }
+
     /// Why nobody may sell.
     pub fn cause(&self) -> Cause {
         self.trouble.unwrap_or(Cause::O03)
@@ -107,14 +132,15 @@ fn unknown_operator() -> Refusal {
 impl Engine {
     /// `OperatorSignIn`, or the end of an entry at the keypad, for which nobody waits.
     pub(super) fn operator_sign_in(&mut self, id: CommandId, operator: OperatorId, password: SecretBytes, reply: bool) {
-        match self.may_check(&operator) {
+        let asker = if reply { Asker::Caller } else { Asker::Keypad };
+        match self.may_check(&operator).map(|record| record.hash.clone()) {
             Ok(hash) => {
                 let until = self.now.mono.after(PASSWORD_WAIT);
-                self.operators.begin(Pending::Checking { id, operator, reply }, until);
+                self.operators.begin(Pending::Checking { id, operator, asker }, until);
                 self.act(Action::CheckPassword { id, hash, password });
             }
             Err(refusal) => {
-                self.operators.trouble = refusal.cause.or(self.operators.trouble);
+                self.operators.troubled(refusal.cause);
                 if reply {
                     self.refuse(id, refusal);
                 }
@@ -122,7 +148,12 @@ impl Engine {
         }
     }
 
-    fn may_check(&self, operator: &OperatorId) -> Result<String, Refusal> {
+    /// The hash of this operator's code, if it may be compared now. One who has none is as unknown as a wrong number.
+    pub(super) fn may_check_code(&self, operator: &OperatorId) -> Result<String, Refusal> {
+        self.may_check(operator)?.code.clone().ok_or_else(unknown_operator)
+    }
+
+    fn may_check(&self, operator: &OperatorId) -> Result<&OperatorRecord, Refusal> {
         self.passwords_free()?;
         self.supervisor_exists()?;
         let record = self.operators.all.get(operator).ok_or_else(unknown_operator)?;
@@ -136,7 +167,7 @@ impl Engine {
             let text = format!("wait {wait} s before the next try");
             return Err(Refusal::because(RefusalKind::Busy, Cause::O01, text));
         }
-        Ok(record.hash.clone())
+        Ok(record)
     }
 
     fn supervisor_exists(&self) -> Result<(), Refusal> {
@@ -165,12 +196,14 @@ impl Engine {
         if !matches!(&self.operators.pending, Pending::Checking { id, .. } if *id == check) {
             return;
         }
-        let Pending::Checking { operator, reply, .. } = self.operators.take() else { return };
+        let Pending::Checking { operator, asker, .. } = self.operators.take() else { return };
         let result = if good { self.let_in(operator) } else { self.count_wrong(&operator) };
         self.operators.trouble = result.as_ref().err().and_then(|refusal| refusal.cause);
         self.show_idle();
-        if reply {
-            self.act(Action::Reply(check, result));
+        match asker {
+            Asker::Caller => self.act(Action::Reply(check, result)),
+            Asker::Keypad => {}
+            Asker::Scanner => self.operator_code_checked(result.as_ref().map(|_| ())),
         }
     }
 
@@ -258,9 +291,10 @@ impl Engine {
             return;
         }
         match self.operators.take() {
-            Pending::None | Pending::Checking { reply: false, .. } => {}
+            Pending::None | Pending::Checking { asker: Asker::Keypad, .. } => {}
+            Pending::Checking { asker: Asker::Scanner, .. } => self.operator_code_refused(None),
             Pending::Number | Pending::Password(_) => self.act(Action::StopEntry),
-            Pending::Checking { id, reply: true, .. } | Pending::Hashing { id, .. } => {
+            Pending::Checking { id, asker: Asker::Caller, .. } | Pending::Hashing { id, .. } => {
                 self.refuse(id, Refusal::new(RefusalKind::Internal, "the password could not be checked in time"));
             }
         }

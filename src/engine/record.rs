@@ -136,6 +136,8 @@ pub struct OperatorRecord {
     pub role: Role,
     /// PHC string of the password hash.
     pub hash: String,
+    /// The same of the secret part of the operator code, if one was issued.
+    pub code: Option<String>,
     /// Wrong tries since the last good one.
     pub failed: u32,
     /// Locked until a supervisor unlocks.

@@ -24,6 +24,8 @@ pub struct Settings {
     pub operator_required: bool,
     /// Whether the card reader's power can be switched.
     pub reader_power: bool,
+    /// Whether there is to be a code scanner.
+    pub scanner: bool,
     /// Whether the customer confirms the amount on the keypad unless the app says otherwise.
     pub confirm_amount: bool,
     /// The acquirer's local time, minutes east of UTC.

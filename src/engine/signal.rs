@@ -5,6 +5,7 @@ use crate::domain::ids::TransactionId;
 use crate::domain::offline::Forwarding;
 use crate::domain::outcome::{Outcome, TerminalState, TransactionState};
 use crate::domain::prompt::Prompt;
+use crate::domain::scan::{ScanAnswer, ScanKind};
 
 /// One signal. Those of a payment go to its owner's connection only.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +61,15 @@ pub enum Signal {
         /// Estimated seconds until the rest is sent.
         seconds_left: Option<u32>,
     },
+    /// A code was scanned: for everybody, and nothing of the code.
+    CodeScanned {
+        /// What kind of code.
+        kind: ScanKind,
+        /// What became of it.
+        answer: ScanAnswer,
+        /// Why, where a cause applies.
+        cause: Option<Cause>,
+    },
     /// A payment ended; after `unknown`, once more when its reversal is through (then `cancelled`).
     TransactionFinished {
         /// Which.
@@ -69,4 +79,17 @@ pub enum Signal {
         /// How.
         outcome: Outcome,
     },
+}
+
+impl Signal {
+    /// Whether it concerns no single payment and holds nothing private.
+    pub fn is_for_everybody(&self) -> bool {
+        match self {
+            Self::TerminalStateChanged { .. } | Self::QueueProgress { .. } | Self::CodeScanned { .. } => true,
+            Self::TransactionStateChanged { .. }
+            | Self::PromptChanged { .. }
+            | Self::ForwardingChanged { .. }
+            | Self::TransactionFinished { .. } => false,
+        }
+    }
 }

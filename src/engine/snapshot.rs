@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub reader: DeviceView,
     /// The keypad.
     pub keypad: DeviceView,
+    /// The code scanner, where one is configured.
+    pub scanner: Option<DeviceView>,
     /// Payments with an object on the bus: active, or finished and not acknowledged. Bounded.
     pub transactions: BTreeMap<TransactionId, Arc<TransactionView>>,
     /// What can be paid now, one row each way.

@@ -44,6 +44,7 @@ pub fn settings(dice: &mut Dice) -> Option<Settings> {
         offline,
         forwarding,
         reader_power: false,
+        scanner: false,
         safe_mode: None,
         boot: String::new(),
     })

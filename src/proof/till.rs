@@ -265,7 +265,7 @@ impl World<'_> {
                 say!(self, "terminal: {old} → {new}");
                 Ok(())
             }
-            Signal::PromptChanged { .. } | Signal::QueueProgress { .. } => Ok(()),
+            Signal::PromptChanged { .. } | Signal::QueueProgress { .. } | Signal::CodeScanned { .. } => Ok(()),
         }
     }
 

@@ -46,7 +46,7 @@ impl World<'_> {
         match device {
             Device::Reader if self.reader != state => (self.reader, self.people.polling) = (state, false),
             Device::Keypad if self.keypad != state => (self.keypad, self.people.asked) = (state, None),
-            Device::Reader | Device::Keypad => {}
+            Device::Reader | Device::Keypad | Device::Scanner => {}
         }
         let cause = self.dice.one_of([None, Some(Cause::H02)]);
         self.tell(Event::DeviceChanged { device, state, cause })

@@ -11,6 +11,8 @@ pub enum Command {
     Reader(super::reader::Args),
     /// A numeric keypad.
     Keypad(super::keypad::Args),
+    /// A code scanner on a pty.
+    Scanner(super::scanner::Args),
     /// Play a capture of the wires to a daemon, and compare what it does.
     Replay(super::replay::Args),
     /// Decode a captured host message to JSON.
@@ -23,6 +25,7 @@ pub fn run(command: Command) -> Result<(), String> {
         Command::Acquirer(args) => super::acquirer::run(*args),
         Command::Reader(args) => super::reader::run(args),
         Command::Keypad(args) => super::keypad::run(args),
+        Command::Scanner(args) => super::scanner::run(args),
         Command::Replay(args) => super::replay::run(args),
         Command::Decode(args) => super::decode::run(args),
     }

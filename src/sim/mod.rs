@@ -1,4 +1,4 @@
-//! Simulators that stand outside the daemon: acquirer, card reader with card, keypad.
+//! Simulators that stand outside the daemon: acquirer, card reader with card, keypad, code scanner.
 //!
 //! Must not know: the machines under test. Only `domain` and `codec` are shared.
 
@@ -11,4 +11,5 @@ pub mod decode;
 pub mod keypad;
 pub mod reader;
 pub mod replay;
+pub mod scanner;
 pub mod wait;

@@ -67,6 +67,9 @@ struct Line<'l> {
     failed: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     locked: Option<bool>,
+    /// Whether an operator code is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scannable: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolution: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,6 +196,7 @@ fn line<'l>(record: &'l Record, verdict: Option<&Verdict>) -> Line<'l> {
             role: Some(o.role.as_str()),
             failed: Some(o.failed).filter(|f| *f > 0),
             locked: Some(o.locked).filter(|l| *l),
+            scannable: Some(o.code.is_some()).filter(|c| *c),
             ..Line::default()
         },
         Record::OperatorOnDuty(operator) => {

@@ -262,7 +262,7 @@ impl Store {
     }
 
     fn operators(&self) -> Result<Vec<OperatorRecord>, StoreError> {
-        let mut statement = self.db.prepare("SELECT id, role, hash, failed, locked FROM operator")?;
+        let mut statement = self.db.prepare("SELECT id, role, hash, failed, locked, code FROM operator")?;
         let mut rows = statement.query([])?;
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
@@ -274,6 +274,7 @@ impl Store {
                 hash: row.get(2)?,
                 failed: row.get(3)?,
                 locked: row.get(4)?,
+                code: row.get(5)?,
             });
         }
         Ok(all)

@@ -37,13 +37,14 @@ impl Default for OpenOptions {
 const PAGE_SIZE: u32 = 1024;
 
 /// Each step brings the schema from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("sql/001_first.sql"),
     include_str!("sql/002_offline.sql"),
     include_str!("sql/003_lists.sql"),
     include_str!("sql/004_heal.sql"),
     include_str!("sql/005_upkeep.sql"),
-    include_str!("sql/006_tamper.sql"),
+    include_str!("sql/006_operator_code.sql"),
+    include_str!("sql/007_tamper.sql"),
 ];
 
 /// Bytes of pages after which the log is copied into the database; the next commit then starts at its beginning again.

@@ -86,9 +86,9 @@ impl<'t, F: Fn() -> Option<u64>> Writer<'t, F> {
             }
             Record::OperatorStored(o) => {
                 tx.execute(
-                    "INSERT INTO operator (id, role, hash, failed, locked) VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT (id) DO UPDATE SET role = ?2, hash = ?3, failed = ?4, locked = ?5",
-                    params![o.id.as_str(), o.role.as_str(), o.hash, o.failed, o.locked],
+                    "INSERT INTO operator (id, role, hash, failed, locked, code) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                     ON CONFLICT (id) DO UPDATE SET role = ?2, hash = ?3, failed = ?4, locked = ?5, code = ?6",
+                    params![o.id.as_str(), o.role.as_str(), o.hash, o.failed, o.locked, o.code],
                 )?;
             }
             Record::OperatorOnDuty(operator) => {

@@ -81,6 +81,10 @@ pub struct Setup {
     pub reader_config: String,
     /// More lines for its table `[keypad]`.
     pub keypad_config: String,
+    /// Lines for its table `[scanner]`; `None`: there is no scanner.
+    pub scanner_config: Option<String>,
+    /// More arguments for `smartpos-sim scanner`.
+    pub scanner: Vec<String>,
     /// More arguments for the daemon.
     pub arguments: Vec<String>,
     /// A command that becomes the daemon, such as `nsenter …`; empty starts it as it is.
@@ -98,6 +102,7 @@ pub struct Rig {
     pub monitor: Option<Process>,
     reader: Process,
     keypad: Process,
+    scanner: Option<Process>,
     bus: Process,
     setup: Setup,
 }
@@ -126,6 +131,12 @@ impl Rig {
         keypad.arg("keypad").arg("--socket").arg(at("keys.sock")).arg("--control").arg(at("keypad.sock"));
         keypad.args(&setup.keypad);
         let (keypad, _) = spawn_ready(keypad);
+        let scanner = setup.scanner_config.as_ref().map(|_| {
+            let mut scanner = Command::new(SIM);
+            scanner.arg("scanner").arg("--link").arg(at("ttyScanner")).arg("--control").arg(at("scanner.sock"));
+            scanner.args(&setup.scanner);
+            spawn_ready(scanner).0
+        });
         let notify = UnixDatagram::bind(at("notify.sock")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
         hurry(&[&reader, &keypad]);
@@ -138,6 +149,7 @@ impl Rig {
             monitor: None,
             reader,
             keypad,
+            scanner,
             bus,
             setup,
             dir,
@@ -168,10 +180,13 @@ impl Rig {
             self.acquirer_address, self.setup.profile
         );
         fs::write(own.join("rig.toml"), profile).unwrap();
+        let scanner = self.setup.scanner_config.as_ref();
+        let scanner = scanner
+            .map_or_else(String::new, |lines| format!("[scanner]\npath = {:?}\n{lines}\n", self.path("ttyScanner")));
         let config = format!(
             "terminal_id = \"99000001\"\nmerchant_id = \"999000000000001\"\nprofile = \"rig\"\n\
              profile_dirs = [{shipped:?}, {own:?}]\nstate_dir = {:?}\nlanguage = \"en\"\n{}\n\
-             [reader]\npath = {:?}\n{}\n[keypad]\npath = {:?}\n{}\n[heal]\n{}\n",
+             [reader]\npath = {:?}\n{}\n[keypad]\npath = {:?}\n{}\n[heal]\n{}\n{}",
             self.path("state"),
             self.setup.config,
             self.path("ttyReader"),
@@ -179,6 +194,7 @@ impl Rig {
             self.path("event0"),
             self.setup.keypad_config,
             self.setup.heal_config.as_deref().unwrap_or("safe_mode_after = 0"),
+            scanner,
         );
         fs::write(self.path("smartposd.toml"), config).unwrap();
         // The path has to exist as a file, so that the daemon finds something to open.
@@ -418,6 +434,18 @@ impl Rig {
 
     pub fn keypad_order(&self, order: &str) -> String {
         order_to("keypad", &self.path("keypad.sock"), order)
+    }
+
+    pub fn scanner_order(&self, order: &str) -> String {
+        order_to("scanner", &self.path("scanner.sock"), order)
+    }
+
+    /// Another simulator on the scanner's port.
+    pub fn replace_scanner(&mut self, simulator: &str) {
+        self.scanner = None;
+        let mut other = Command::new(SIM);
+        other.arg(simulator).arg("--link").arg(self.path("ttyScanner")).arg("--control").arg(self.path("other.sock"));
+        self.scanner = Some(spawn_ready(other).0);
     }
 
     /// The acquirer's own account of what cardholders were charged.

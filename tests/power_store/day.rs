@@ -43,7 +43,8 @@ impl Step {
 
 fn operator(failed: u32) -> OperatorRecord {
     let hash = "$argon2id$v=19$salt$hash".to_owned();
-    OperatorRecord { id: OperatorId::new("01").unwrap(), role: Role::Supervisor, hash, failed, locked: false }
+    let id = OperatorId::new("01").unwrap();
+    OperatorRecord { id, role: Role::Supervisor, hash, code: None, failed, locked: false }
 }
 
 fn signed_in(shift: u64, next: Stan) -> Vec<Record> {

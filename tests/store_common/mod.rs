@@ -231,6 +231,7 @@ pub fn settings() -> Settings {
         keys_max_age: Duration::from_secs(86_400),
         clock_tolerance: Duration::from_secs(300),
         reader_power: false,
+        scanner: false,
         reversal_ends: vec!["25".to_owned()],
         reversal_retries: 3,
         offline: OfflineLimits::default(),

@@ -53,7 +53,7 @@ pub struct TamperConfig {
 }
 
 /// "auto" or a path.
-fn device_path(section: &Section<'_>) -> Option<PathBuf> {
+pub(super) fn device_path(section: &Section<'_>) -> Option<PathBuf> {
     let read = |text: &str| if text == "auto" { Some(None) } else { absolute(text).map(Some) };
     section.parsed("path", "\"auto\" or a path that begins with /dev/", read).and_then(|at| at.value)
 }

@@ -27,6 +27,10 @@ pub(super) fn summary(config: &Config) -> String {
         ("reader", reader_summary(&config.reader, path(&config.reader.path))),
         ("keypad", path(&config.keypad.path) + if config.keypad.keyboards { ", keyboards too" } else { "" }),
         ("tamper", config.tamper.as_ref().map_or("no input".to_owned(), tamper_summary)),
+        (
+            "scanner",
+            config.scanner.as_ref().map_or("none".to_owned(), |s| format!("{}, {} baud", path(&s.path), s.baud)),
+        ),
         ("state", config.state_dir.display().to_string()),
     ];
     for (name, value) in rows {

@@ -4,7 +4,7 @@ use std::sync::mpsc::SyncSender;
 
 use tokio::sync::mpsc;
 
-use super::UpkeepSettings;
+use super::{ScannerPost, UpkeepSettings};
 use crate::app::faults::Faults;
 use crate::app::supervisor::Order;
 use crate::bus::{Request, Update};
@@ -45,6 +45,8 @@ pub struct Inlets {
     pub requests: mpsc::Receiver<Request>,
     /// From the serial line.
     pub serial: mpsc::Receiver<SerialEvent>,
+    /// From the scanner's serial line; nothing comes where none is configured.
+    pub scanner: mpsc::Receiver<SerialEvent>,
     /// From the keypad.
     pub keypad: mpsc::Receiver<KeypadDeviceEvent>,
     /// How strong measures went; ended where none are configured.
@@ -69,6 +71,8 @@ pub struct Parts {
     pub reader: Reader,
     /// The keypad machine.
     pub keypad: Keypad,
+    /// The scanner machine and its wire, where one is configured.
+    pub scanner: Option<ScannerPost>,
     /// The engine's settings.
     pub settings: Settings,
     /// Reads both clocks.

@@ -123,6 +123,12 @@ impl Core {
         may
     }
 
+    /// The scanner's port is being reopened: for the ledger. The machine's rests keep that far below its budget.
+    pub(super) fn scanner_reopened(&mut self, now: Now) {
+        let guards = self.guards();
+        self.mending.healer.may(now, Part::Scanner, Rung::Reopen, guards);
+    }
+
     /// A measure at the reader could not be taken.
     pub(super) fn measure_failed(&mut self, rung: Rung) {
         let now = (self.clock)();
@@ -203,6 +209,11 @@ impl Core {
             self.reader = self.reader.anew();
             let (state, cause) = self.reader.state();
             self.tell_engine(now, Event::DeviceChanged { device: Device::Reader, state, cause });
+            return true;
+        }
+        if let (Rung::RestartComponent, Part::Scanner, Some(scanner)) = (rung, part, &mut self.scanner) {
+            let state = scanner.begin_anew();
+            self.tell_engine(now, Event::DeviceChanged { device: Device::Scanner, state, cause: None });
             return true;
         }
         false

@@ -27,7 +27,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn new(event: JournalEvent, component: &'static str, message: String) -> Self {
+    pub(super) fn new(event: JournalEvent, component: &'static str, message: String) -> Self {
         Self {
             level: Level::INFO,
             event,
@@ -80,18 +80,20 @@ type Told = Option<(DeviceState, Option<Cause>)>;
 #[derive(Default)]
 pub(super) struct News {
     terminal: Option<(TerminalState, Option<Cause>)>,
-    devices: [Told; 2],
+    devices: [Told; 3],
     host: Option<(Cause, u64)>,
 }
 
-const DEVICES: [&str; 2] = ["reader", "keypad"];
+const DEVICES: [&str; 3] = ["reader", "keypad", "scanner"];
 
 impl News {
     /// What is new, terminal and devices first.
-    pub(super) fn lines(&mut self, old: &Snapshot, new: &Snapshot, devices: [Seen<'_>; 2]) -> Vec<Line> {
+    pub(super) fn lines(&mut self, old: &Snapshot, new: &Snapshot, devices: [Option<Seen<'_>>; 3]) -> Vec<Line> {
         let mut lines = Vec::new();
         for (n, seen) in devices.iter().enumerate() {
-            let (Some(told), Some(name)) = (self.devices.get_mut(n), DEVICES.get(n)) else { continue };
+            let (Some(seen), Some(told), Some(name)) = (seen, self.devices.get_mut(n), DEVICES.get(n)) else {
+                continue;
+            };
             lines.extend(device(told, name, seen));
         }
         lines.extend(self.terminal(new));

@@ -45,6 +45,9 @@ impl Core {
                 let rows = self.teller.store().export_journal(after, limit);
                 Ok(rows.map(Reply::Journal).map_err(|e| books::refusal(&e)))
             }
+            Command::ResetScanner => Ok(self.reset_scanner(now)),
+            Command::TriggerScanner => Ok(self.trigger_scanner(now)),
+            Command::TakeScannedTransaction => Ok(self.take_scanned(now)),
             Command::HealLog { limit } => Ok(self.heal_log(limit)),
             Command::LeaveSafeMode => Ok(self.leave_safe_mode()),
             Command::Upkeep(question) => Ok(self.answer_upkeep(now, question)),
@@ -226,6 +229,12 @@ impl Core {
                 let message = format!("payment accepted offline: {forwarding}");
                 let mut line = self.payment_line(level, event, *id, forwarding.as_str(), message);
                 (line.component, line.cause, line.evidence) = ("queue", *cause, String::new());
+                line.say();
+            }
+            Signal::CodeScanned { kind, answer, cause } => {
+                let event = JournalEvent::CodeScanned;
+                let mut line = Line::new(event, "scanner", format!("scanned a code ({kind}): {answer}"));
+                (line.state, line.cause) = (Some(answer.as_str()), *cause);
                 line.say();
             }
             Signal::TerminalStateChanged { .. } | Signal::PromptChanged { .. } | Signal::QueueProgress { .. } => {}

@@ -43,6 +43,9 @@ impl Core {
         if let Some(reading) = self.tamper_reading.clone() {
             self.tell_engine(now, Event::TamperRead(reading));
         }
+        if let Some((state, cause)) = self.scanner.as_ref().map(|post| (post.seen().state, post.seen().cause)) {
+            self.tell_engine(now, Event::DeviceChanged { device: Device::Scanner, state, cause });
+        }
         self.keys_changed(now);
     }
 }

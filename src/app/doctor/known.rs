@@ -31,6 +31,7 @@ pub(super) fn findings(snapshot: &Snapshot, answers: bool, now: WallTime) -> Vec
         clock(snapshot, now),
         operator(snapshot),
     ];
+    found.extend(snapshot.scanner.as_ref().map(|scanner| device(Step::Scanner, scanner)));
     match snapshot.terminal.cause {
         Some(cause @ Cause::P02) => found.push(failed(Step::Storage, cause, evidence)),
         _ => found.push(Finding::new(Step::Service, Found::Worked, "the daemon runs")),
@@ -81,7 +82,11 @@ fn device(step: Step, view: &DeviceView) -> Finding {
         (DeviceState::Starting, None) => Finding::new(step, Found::NotRun, "being brought up"),
         (_, Some(cause)) => failed(step, cause, format!("{name} is {}", view.state).trim_start()),
         (DeviceState::Absent | DeviceState::Failed | DeviceState::Inhibited, None) => {
-            let cause = if step == Step::Reader { Cause::H01 } else { Cause::H05 };
+            let cause = match step {
+                Step::Reader => Cause::H01,
+                Step::Scanner => Cause::H10,
+                _ => Cause::H05,
+            };
             failed(step, cause, format!("it is {}", view.state))
         }
     }

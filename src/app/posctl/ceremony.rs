@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::posctl::cli::{KeysCommand, OperatorCommand};
 use crate::app::posctl::error::Fault;
+use crate::app::posctl::operator_code;
 use crate::app::posctl::output::{Voice, number, snake_keys, text};
 use crate::app::posctl::secret::{Wanted, obtain};
 use crate::app::posctl::status::keys_line;
@@ -42,6 +43,7 @@ pub async fn operator(client: &Client, command: &OperatorCommand, voice: Voice) 
                 )
             });
         }
+        OperatorCommand::Code(command) => return operator_code::obey(client, command, voice).await,
         OperatorCommand::Unlock { operator } => {
             client.unlock_operator(operator).await?;
             voice.tell(&json!({"operator": operator, "locked": false}), || {

@@ -85,6 +85,9 @@ pub enum Command {
     /// The card reader
     #[command(subcommand)]
     Reader(ReaderCommand),
+    /// The code scanner
+    #[command(subcommand)]
+    Scanner(ScannerCommand),
     /// Find the first broken link, from the network cable to the acquirer's answer, and say who acts
     #[command(
         alias = "diagnose",
@@ -203,6 +206,9 @@ pub enum OperatorCommand {
         #[command(flatten)]
         password: PasswordFd,
     },
+    /// The QR code that an operator signs in with at the scanner
+    #[command(subcommand)]
+    Code(OperatorCodeCommand),
     /// End the lock-out of an operator
     Unlock {
         /// Number of the operator
@@ -317,6 +323,35 @@ pub enum ReaderCommand {
     Reset,
     /// Switch the card reader's power off and on, where that is configured
     PowerCycle,
+}
+
+/// `posctl scanner …`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ScannerCommand {
+    /// Reopen the scanner's port and bring it up anew
+    Reset,
+    /// Have it read a code now, where it takes such commands
+    Trigger,
+}
+
+/// `posctl operator code …`
+#[derive(Debug, Subcommand)]
+pub enum OperatorCodeCommand {
+    /// Issue a code and show it as a QR code, once; an earlier one of this operator ends
+    New {
+        /// Number of the operator
+        #[arg(value_name = "ID", value_parser = operator)]
+        operator: String,
+        /// Show its text instead, for a printer of badges
+        #[arg(long)]
+        text: bool,
+    },
+    /// End the code of an operator
+    Revoke {
+        /// Number of the operator
+        #[arg(value_name = "ID", value_parser = operator)]
+        operator: String,
+    },
 }
 
 /// `posctl config …`

@@ -51,6 +51,13 @@ fn wanted(config: &Path) -> Wanted {
     let section = |name: &str| settings.get(name).and_then(toml::Value::as_table);
     let wish = |name: &str, missing: Wish| {
         let Some(table) = section(name) else { return missing };
+        // A scanner that the configuration leaves out.
+        if table.get("kind").and_then(toml::Value::as_str) == Some("none") {
+            return Wish::None;
+        }
+        if table.get("kind").and_then(toml::Value::as_str) == Some("none") {
+            return Wish::None;
+        }
         match table.get("path").and_then(toml::Value::as_str) {
             None | Some("auto") => Wish::Auto,
             Some(path) => Wish::Node(fs::canonicalize(path).unwrap_or(path.into()).display().to_string()),

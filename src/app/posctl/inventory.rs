@@ -40,7 +40,8 @@ pub async fn show(address: &BusAddress, config: &Path, voice: Voice) {
 pub async fn of(client: &Client, manager: &Row, config: &Path) -> Inventory {
     let reader = snake_keys(&client.reader().await.unwrap_or_default());
     let keypad = snake_keys(&client.keypad().await.unwrap_or_default());
-    take(manager, &reader, &keypad, config)
+    let scanner = client.scanner().await.map(|row| snake_keys(&row));
+    Inventory { scanner: scanner.as_ref().map(driven), ..take(manager, &reader, &keypad, config) }
 }
 
 /// The inventory of this machine, and of what the daemon has told (with names in snake case; empty: nothing).
@@ -51,8 +52,6 @@ pub fn take(manager: &Row, reader: &Row, keypad: &Row, config: &Path) -> Invento
         Ok(packages) => (packages, None),
         Err(why) => (Vec::new(), Some(why)),
     };
-    let driven =
-        |row: &Row| Driven { model: text(row, "model").to_owned(), firmware: text(row, "firmware").to_owned() };
     Inventory {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         build: format!("{} {}", if cfg!(debug_assertions) { "debug" } else { "release" }, std::env::consts::ARCH),
@@ -67,10 +66,15 @@ pub fn take(manager: &Row, reader: &Row, keypad: &Row, config: &Path) -> Invento
         port: reader_port(config),
         reader: driven(reader),
         keypad: driven(keypad),
+        scanner: None,
         adapters: roots.adapters(),
         packages,
         missing: why.into_iter().collect(),
     }
+}
+
+fn driven(row: &Row) -> Driven {
+    Driven { model: text(row, "model").to_owned(), firmware: text(row, "firmware").to_owned() }
 }
 
 /// The port that the configuration gives to the reader, or the one the daemon would take.
@@ -113,6 +117,7 @@ pub fn value(inventory: &Inventory) -> Value {
         "reader": device(&inventory.reader),
         "reader_port": inventory.port,
         "keypad": device(&inventory.keypad),
+        "scanner": inventory.scanner.as_ref().map(device),
         "adapters": adapters,
         "packages": packages,
         "missing": inventory.missing,
@@ -166,6 +171,8 @@ fn lines(inventory: &Inventory, voice: Voice) -> String {
     ]
     .map(|((zh, en), text)| [voice.pick(zh, en).to_owned(), text])
     .into();
+    let scanner = inventory.scanner.as_ref();
+    rows.extend(scanner.map(|driven| [voice.pick("扫码枪", "scanner").to_owned(), device(driven)]));
     rows.extend(inventory.adapters.iter().map(|a| {
         let what = format!("{}:{} {} {} {}", a.vendor, a.product, a.release, a.name, a.ports.join(" "));
         [voice.pick("USB 转接器", "USB adapter").to_owned(), what.trim().to_owned()]

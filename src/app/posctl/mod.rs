@@ -20,6 +20,7 @@ mod inventory;
 mod journal;
 mod maintenance;
 mod money;
+mod operator_code;
 mod output;
 pub mod pages;
 mod queue;
@@ -199,6 +200,7 @@ async fn perform(cli: &Cli, voice: Voice) -> Result<Exit, Fault> {
                 voice.pick("读卡器正在断电重启", "the card reader is being switched off and on").to_owned()
             });
         }
+        Command::Scanner(command) => operator_code::scanner(&client, *command, voice).await?,
         Command::Doctor => return doctor::run(&client, voice).await,
         Command::SelfTest(arguments) => return selftest::run(&client, arguments, voice).await,
         Command::Heal(command) => heal::obey(&client, *command, voice).await?,

@@ -150,6 +150,7 @@ impl Follower<'_> {
             | Event::Forwarding { .. }
             | Event::Progress { .. }
             | Event::Terminal { .. }
+            | Event::Scanned { .. }
             | Event::Properties { .. }
             | Event::Daemon(true) => None,
         }

@@ -74,7 +74,8 @@ fn fits(wanted: Wanted, secret: &[u8]) -> Result<(), SecretFault> {
     }
 }
 
-fn into_pipe(secret: &[u8]) -> nix::Result<OwnedFd> {
+/// The read end of a pipe that holds this.
+pub fn into_pipe(secret: &[u8]) -> nix::Result<OwnedFd> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     // Fits into the pipe at once, so that this cannot wait for a reader.
     let mut left = secret;

@@ -125,7 +125,7 @@ fn exit(rows: &[Row]) -> Exit {
 /// Who acts where no cause of the catalogue applies.
 fn class_of_part(part: &str) -> Class {
     match part {
-        "key-press" | "card" | "display" | "reader" | "reader-line" | "keypad" => Class::Hardware,
+        "key-press" | "card" | "display" | "reader" | "reader-line" | "keypad" | "scanner" => Class::Hardware,
         "link" | "address" => Class::ShopNetwork,
         "acquirer" | "tls" | "host" => Class::Bank,
         "storage" | "space" | "clock" | "power" => Class::Platform,

@@ -23,6 +23,8 @@ struct Overview {
     queue: Row,
     reader: Row,
     keypad: Row,
+    /// Where one is configured.
+    scanner: Option<Row>,
 }
 
 /// Shows the overview.
@@ -42,6 +44,7 @@ pub async fn show(client: &Client, voice: Voice) -> Result<(), Fault> {
         queue: snake_keys(&queue),
         reader: snake_keys(&reader),
         keypad: snake_keys(&keypad),
+        scanner: client.scanner().await.map(|row| snake_keys(&row)),
     };
     voice.tell(&overview.json(), || overview.lines(voice).join("\n"));
     Ok(())
@@ -54,6 +57,7 @@ impl Overview {
             "terminal": self.terminal,
             "reader": self.reader,
             "keypad": self.keypad,
+            "scanner": self.scanner,
             "capabilities": of_manager("capabilities"),
             "keys": self.keys,
             "queue": self.queue,
@@ -81,7 +85,8 @@ impl Overview {
         lines.extend(ways::queue(&self.queue, voice));
         lines.push(String::new());
         lines.push(self.identity(voice));
-        for (name, device) in [("reader", &self.reader), ("keypad", &self.keypad)] {
+        let scanner = self.scanner.as_ref().map(|scanner| ("scanner", scanner));
+        for (name, device) in [("reader", &self.reader), ("keypad", &self.keypad)].into_iter().chain(scanner) {
             lines.extend(device_lines(name, device, voice));
         }
         lines.push(keys_line(&self.keys, voice));

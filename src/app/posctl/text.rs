@@ -117,6 +117,7 @@ pub fn component(word: &str, language: Language) -> &str {
         "terminal" => ("终端", "terminal"),
         "reader" => ("读卡器", "card reader"),
         "keypad" => ("键盘", "keypad"),
+        "scanner" => ("扫码枪", "scanner"),
         "keys" => ("密钥", "keys"),
         "queue" => ("未上送", "unsent"),
         "storage" => ("存储", "storage"),

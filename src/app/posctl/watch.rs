@@ -61,6 +61,9 @@ fn object(event: &Event) -> Value {
             json!({"event": "progress", "sent": sent, "left": left, "held": held, "seconds_left": seconds_left})
         }
         Event::Finished { path, outcome } => json!({"event": "finished", "path": path, "outcome": outcome}),
+        Event::Scanned { kind, answer, cause, hint: [zh, en] } => {
+            json!({"event": "scanned", "kind": kind, "answer": answer, "cause": cause, "hint_zh": zh, "hint_en": en})
+        }
         Event::Properties { object, changed } => {
             json!({"event": "properties", "object": object, "changed": snake_keys(changed)})
         }
@@ -96,6 +99,10 @@ fn line(event: &Event, voice: Voice) -> String {
             )
         }
         Event::Finished { path, outcome } => format!("{path}: {}", words::outcome(outcome, language)),
+        Event::Scanned { hint: [zh, en], cause, .. } => {
+            let why = if cause.is_empty() { String::new() } else { format!(" ({})", explain(cause, language).0) };
+            format!("{}: {}{why}", words::component("scanner", language), voice.pick(zh, en))
+        }
         Event::Properties { object, changed } => {
             let named = snake_keys(changed);
             let changes: Vec<_> = named.iter().map(|(name, value)| format!("{name} = {}", plain(value))).collect();

@@ -205,8 +205,17 @@ fn refused(name: &'static str, refusal: Refusal) -> Checked {
 
 /// The doctor's findings about what is outside.
 fn outside(verdict: &Verdict) -> Vec<Checked> {
-    const OUTSIDE: [Step; 8] =
-        [Step::Link, Step::Address, Step::Acquirer, Step::Tls, Step::Host, Step::Reader, Step::Keypad, Step::Power];
+    const OUTSIDE: [Step; 9] = [
+        Step::Link,
+        Step::Address,
+        Step::Acquirer,
+        Step::Tls,
+        Step::Host,
+        Step::Reader,
+        Step::Keypad,
+        Step::Scanner,
+        Step::Power,
+    ];
     let wanted = |finding: &&Finding| OUTSIDE.contains(&finding.step) && finding.found != Found::NotNeeded;
     verdict.findings.iter().filter(wanted).map(|finding| told(finding, verdict.cause_of(finding))).collect()
 }

@@ -15,7 +15,7 @@ use crate::bus::client::Row;
 use crate::bus::client::plain::{arguments, number, text};
 use crate::bus::names::{
     BUS_NAME, KEYPAD_INTERFACE, KEYS_INTERFACE, MANAGER_INTERFACE, QUEUE_INTERFACE, READER_INTERFACE, ROOT,
-    TERMINAL_INTERFACE, TRANSACTION_INTERFACE,
+    SCANNER_INTERFACE, TERMINAL_INTERFACE, TRANSACTION_INTERFACE,
 };
 
 /// Signals that wait to be looked at; the bus connection pauses beyond.
@@ -82,9 +82,20 @@ pub enum Event {
     },
     /// `DiagnosisStep` of a diagnosis that was asked for over this connection.
     DiagnosisStep(Row),
+    /// `Scanned` of the scanner.
+    Scanned {
+        /// What kind of code.
+        kind: String,
+        /// What became of it.
+        answer: String,
+        /// Why; "" for none.
+        cause: String,
+        /// For the person, Chinese and English.
+        hint: [String; 2],
+    },
     /// Properties changed.
     Properties {
-        /// `manager`, `terminal`, `keys`, `queue`, `reader` or `keypad`.
+        /// `manager`, `terminal`, `keys`, `queue`, `reader`, `keypad` or `scanner`.
         object: &'static str,
         /// By D-Bus name.
         changed: Row,
@@ -190,6 +201,12 @@ fn event(interface: &str, member: &str, path: String, values: &[Value]) -> Optio
             seconds_left: Some(number(values, 3)).filter(|seconds| *seconds != u64::from(u32::MAX)),
         }),
         (TRANSACTION_INTERFACE, "Finished") => Some(Event::Finished { path, outcome: text(values, 0) }),
+        (SCANNER_INTERFACE, "Scanned") => Some(Event::Scanned {
+            kind: text(values, 0),
+            answer: text(values, 1),
+            cause: text(values, 2),
+            hint: [text(values, 3), text(values, 4)],
+        }),
         (MANAGER_INTERFACE, "DiagnosisStep") => match values.first() {
             Some(Value::Object(step)) => Some(Event::DiagnosisStep(step.clone())),
             _ => None,
@@ -202,6 +219,7 @@ fn event(interface: &str, member: &str, path: String, values: &[Value]) -> Optio
                 QUEUE_INTERFACE => "queue",
                 READER_INTERFACE => "reader",
                 KEYPAD_INTERFACE => "keypad",
+                SCANNER_INTERFACE => "scanner",
                 _ => return None,
             };
             let changed: Row = values.get(1)?.as_object()?.clone();

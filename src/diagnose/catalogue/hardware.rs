@@ -1,6 +1,6 @@
 //! H: card reader, keypad, display, tamper input.
 
-use super::{CARD_NOT_NOW, WAIT, entries};
+use super::{CARD_NOT_NOW, SCAN_NOT_NOW, WAIT, entries};
 use crate::diagnose::text::Text;
 
 entries! {
@@ -84,4 +84,22 @@ entries! {
         cashier    "不要再用这台终端，请报告主管" "do not use this terminal any more; tell your supervisor"
         technician "不要重置；返厂检查并重新灌装密钥" "do not reset it; send it in, and have its keys loaded anew"
         customer   CARD_NOT_NOW;
+
+    H10 0x3d1c7f52a0e94b8f8a6be2c45d907f13 Cashier
+        title      "扫码枪断开" "the code scanner is gone"
+        evidence   "扫码枪的串口不存在或读写返回断开" "the scanner's serial port is not there, or reading it says hung up"
+        action     "等待，一插上就自动重开；刷卡不受影响" "waits and opens it as soon as it is back; cards work as ever"
+        remedy     "插紧扫码枪的数据线" "plug the code scanner in"
+        cashier    "请把扫码枪的线插紧；操作员可以用密码签到" "push the scanner's plug in; operators can sign in by password"
+        technician "用 posctl devices 查看它在哪个口；检查 scanner.path、线和供电" "check scanner.path, cable and power; what is plugged in where: posctl devices"
+        customer   SCAN_NOT_NOW;
+
+    H11 0x8e25b6d90c714f3e97a1540be6d2c8a7 Technician
+        title      "扫码枪无响应" "the code scanner is silent"
+        evidence   "串口在，但心跳命令没有应答" "the port is there, but heartbeats are not answered"
+        action     "间隔1至30秒重开串口再问；刷卡不受影响" "reopens the port and asks again every 1 to 30 s; cards work as ever"
+        remedy     "检查扫码枪的供电；再运行 posctl scanner reset" "check its power, then: posctl scanner reset"
+        cashier    "请拔下扫码枪，等五秒再插上；操作员可以用密码签到" "pull the scanner's plug, wait five seconds, plug it in; operators can sign in by password"
+        technician "核对 scanner.path 是否真是扫码枪、scanner.baud；不认 GM65 命令的设 scanner.kind = \"line\"" "check that scanner.path is the scanner, and scanner.baud; one without GM65 commands wants scanner.kind = \"line\""
+        customer   SCAN_NOT_NOW;
 }

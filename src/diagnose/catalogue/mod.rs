@@ -101,6 +101,11 @@ use entries;
 /// What a customer is told where no card can be taken.
 const CARD_NOT_NOW: Text =
     Text::new("暂时不能刷卡，请稍候或用其他方式付款", "cards cannot be taken just now; please wait or pay another way");
+/// What a customer is told where no code can be scanned.
+const SCAN_NOT_NOW: Text = Text::new(
+    "暂时不能扫码，请刷卡或用其他方式付款",
+    "codes cannot be scanned just now; please pay by card or another way",
+);
 /// What a customer is told where it takes a moment, or nothing at all.
 const WAIT: Text = Text::new("请稍候", "one moment, please");
 /// What a customer is told where somebody may be listening in.
@@ -129,6 +134,8 @@ pub const fn entry(cause: Cause) -> &'static Entry {
         Cause::H07 => &hardware::H07,
         Cause::H08 => &hardware::H08,
         Cause::H09 => &hardware::H09,
+        Cause::H10 => &hardware::H10,
+        Cause::H11 => &hardware::H11,
         Cause::S01 => &software::S01,
         Cause::S02 => &software::S02,
         Cause::S03 => &software::S03,

@@ -5,17 +5,17 @@ use crate::diagnose::text::Text;
 
 entries! {
     O01 0xf77b463c4e7249fda3dde01e3592eeb0 Cashier
-        title      "操作员密码错误" "wrong operator number or password"
-        evidence   "密码与存储的不符，证据里有剩余次数" "the password does not match; the evidence says how many tries are left"
+        title      "操作员密码或操作员码错误" "wrong operator number, password or code"
+        evidence   "密码或扫的操作员码与存储的不符，证据里有剩余次数" "the password or scanned code does not match; the evidence says how many tries are left"
         action     "每错一次等待加倍；5次后操作员锁定，主管等15分钟" "waits twice as long after each; after 5 an operator is locked, a supervisor waits 15 min"
-        remedy     "重新输入；忘记了请主管重设" "enter it again, or let a supervisor set a new one"
+        remedy     "重新输入；忘记了或码已作废请主管重设" "enter it again, or let a supervisor set a new one; a code that has ended is issued anew"
         cashier    "请慢慢重新输入；还剩几次见提示" "enter it again, slowly; the message says how many tries are left"
-        technician "主管运行 posctl operator set 操作员号" "a supervisor runs: posctl operator set ID"
+        technician "主管运行 posctl operator set 操作员号，或 posctl operator code new 操作员号" "a supervisor runs: posctl operator set ID, or posctl operator code new ID"
         customer   WAIT;
 
     O02 0x4ae297a3b1f342908b7545e8e90466a2 Supervisor
         title      "操作员已锁" "the operator is locked out"
-        evidence   "密码连续错误5次" "5 wrong passwords in a row"
+        evidence   "密码或操作员码连续错误5次" "5 wrong passwords or codes in a row"
         action     "锁定到主管解锁为止" "stays locked until a supervisor unlocks"
         remedy     "主管运行：posctl operator unlock 操作员号" "a supervisor runs: posctl operator unlock ID"
         cashier    "请主管解锁" "ask a supervisor to unlock you"

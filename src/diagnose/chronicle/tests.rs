@@ -11,6 +11,7 @@ fn well() -> Seen {
         cause: None,
         reader: ready,
         keypad: ready,
+        scanner: None,
         firmware: "1.6".to_owned(),
         keys: true,
         waiting: 0,

@@ -29,12 +29,13 @@ impl Health {
 
     /// One part.
     pub fn of(&self, part: Part) -> State {
-        let [reader, keypad, host, storage] = self.0;
+        let [reader, keypad, host, storage, scanner] = self.0;
         match part {
             Part::Reader => reader,
             Part::Keypad => keypad,
             Part::Host => host,
             Part::Storage => storage,
+            Part::Scanner => scanner,
         }
     }
 }
@@ -42,7 +43,8 @@ impl Health {
 impl From<&Snapshot> for Health {
     fn from(snapshot: &Snapshot) -> Self {
         let (host, storage) = way_and_disk(snapshot);
-        Self([device(&snapshot.reader, Cause::H01), device(&snapshot.keypad, Cause::H05), host, storage])
+        let scanner = snapshot.scanner.as_ref().map_or(State::Works, |view| device(view, Cause::H10));
+        Self([device(&snapshot.reader, Cause::H01), device(&snapshot.keypad, Cause::H05), host, storage, scanner])
     }
 }
 

@@ -55,9 +55,11 @@ pub fn row(rung: Rung) -> Step {
 pub fn reach(cause: Cause) -> Option<Rung> {
     match cause {
         // Not there: only a hand that plugs it in helps. Its return is announced by the kernel.
-        Cause::H01 | Cause::H05 => Some(Rung::Reopen),
+        Cause::H01 | Cause::H05 | Cause::H10 => Some(Rung::Reopen),
         // There, but it does not answer.
         Cause::H02 => Some(Rung::Reboot),
+        // Nothing stronger is there to take, and no card payment misses it.
+        Cause::H11 => Some(Rung::RestartComponent),
         // The way to the host: mostly not ours to mend, so a fresh network driver is all we add to back-off and link watch.
         Cause::N05 | Cause::N06 | Cause::N10 | Cause::B06 => Some(Rung::RestartComponent),
         _ => None,

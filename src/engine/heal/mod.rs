@@ -84,12 +84,13 @@ impl Healer {
     }
 
     fn part(&mut self, part: Part) -> &mut Watched {
-        let [reader, keypad, host, storage] = &mut self.parts;
+        let [reader, keypad, host, storage, scanner] = &mut self.parts;
         match part {
             Part::Reader => reader,
             Part::Keypad => keypad,
             Part::Host => host,
             Part::Storage => storage,
+            Part::Scanner => scanner,
         }
     }
 
@@ -114,6 +115,7 @@ impl Healer {
     pub fn may(&mut self, now: Now, part: Part, rung: Rung, guards: Guards) -> bool {
         let cause = match part {
             Part::Keypad => Cause::H05,
+            Part::Scanner => Cause::H11,
             Part::Reader | Part::Host | Part::Storage => Cause::H02,
         };
         if self.part(part).fault.is_none() {

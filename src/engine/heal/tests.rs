@@ -14,7 +14,7 @@ fn at(seconds: u64) -> Now {
 }
 
 fn reader(state: State) -> Health {
-    Health::new([state, State::Works, State::Works, State::Works])
+    Health::new([state, State::Works, State::Works, State::Works, State::Works])
 }
 
 fn works() -> Health {
@@ -61,6 +61,24 @@ fn a_silent_reader_climbs_to_the_reboot_in_the_order_and_with_the_waits_of_the_t
     let taken = run(&mut healer, START + 2_000, FREE);
     use Rung::{Reboot, RestartComponent, RestartService};
     assert_eq!(taken, [(60, RestartComponent), (90, RestartComponent), (300, RestartService), (900, Reboot)]);
+}
+
+#[test]
+fn a_scanner_is_worth_a_fresh_driver_and_no_more() {
+    let scanner = |state| Health::new([State::Works, State::Works, State::Works, State::Works, state]);
+    for (cause, measures) in
+        [(Cause::H11, vec![(60, Rung::RestartComponent), (90, Rung::RestartComponent)]), (Cause::H10, vec![])]
+    {
+        let mut healer = healer(ALL);
+        healer.observe(at(START), &scanner(State::Broken(cause)), FREE);
+        assert_eq!(run(&mut healer, START + 100_000, FREE), measures, "{cause}");
+        healer.observe(at(START + 100_001), &scanner(State::Works), FREE);
+        let healed = outputs(&mut healer).into_iter().find_map(|o| match o {
+            Output::Healed(fault) => Some((fault.part, fault.cause)),
+            _ => None,
+        });
+        assert_eq!(healed, Some((crate::domain::heal::Part::Scanner, cause)));
+    }
 }
 
 #[test]

@@ -126,6 +126,7 @@ pub fn settings() -> Settings {
         keys_max_age: Duration::from_secs(86_400),
         clock_tolerance: Duration::from_secs(300),
         reader_power: false,
+        scanner: false,
         reversal_ends: ["00", "12", "22", "25", "94"].map(str::to_owned).to_vec(),
         reversal_retries: 3,
         offline: OfflineLimits::default(),
@@ -698,7 +699,10 @@ impl Bench {
                 known.1 = Some(*outcome);
             }
             Signal::TerminalStateChanged { old, new, .. } => assert_ne!(old, new),
-            Signal::PromptChanged { .. } | Signal::ForwardingChanged { .. } | Signal::QueueProgress { .. } => {}
+            Signal::PromptChanged { .. }
+            | Signal::ForwardingChanged { .. }
+            | Signal::QueueProgress { .. }
+            | Signal::CodeScanned { .. } => {}
         }
         self.signals.push(signal);
     }

@@ -65,6 +65,8 @@ fn in_trouble(cause: Cause) -> Option<Bench> {
         | Cause::N10
         | Cause::B06 => signing_in(|b| b.fail(cause, false)),
         Cause::H01 => device(Device::Reader, DeviceState::Absent, cause),
+        Cause::H10 => device(Device::Scanner, DeviceState::Absent, cause),
+        Cause::H11 => device(Device::Scanner, DeviceState::Failed, cause),
         Cause::H02 | Cause::H03 | Cause::H09 => device(Device::Reader, DeviceState::Failed, cause),
         Cause::H05 => device(Device::Keypad, DeviceState::Absent, cause),
         Cause::H06 | Cause::H07 => device(Device::Keypad, DeviceState::Failed, cause),
@@ -181,12 +183,14 @@ fn expected(cause: Cause) -> (bool, bool) {
         | Cause::P02 => (false, false),
         // A new boot: nothing is known of the time, and the sign-in is on its way.
         Cause::P01 => (false, false),
-        // Notices, and a keypad without which cards that need no PIN still work.
+        // Notices, a scanner that no card payment misses, and a keypad without which cards that need no PIN still work.
         Cause::H04
         | Cause::H05
         | Cause::H06
         | Cause::H07
         | Cause::H08
+        | Cause::H10
+        | Cause::H11
         | Cause::S01
         | Cause::S03
         | Cause::S04

@@ -18,6 +18,7 @@ mod restart;
 mod reversal;
 mod safe_mode;
 mod sale;
+mod scan;
 mod sign_in;
 mod tamper;
 mod unblocked;

@@ -12,6 +12,7 @@ use crate::domain::host::{HostAnswer, HostTime, KeyCheck, MacCheck, ProcessingRe
 use crate::domain::ids::{Batch, IdempotencyKey, OperatorId, Stan, TransactionId};
 use crate::domain::offline::{Forwarding, OfflineLimits, OfflineMode, Resolution};
 use crate::domain::outcome::{Outcome, Role, TransactionState};
+use crate::domain::scan::{OperatorCode, PayScheme, Scan};
 use crate::domain::secret::{PinBlock, SecretBytes};
 use crate::domain::time::Civil;
 use crate::engine::command::{Command, CommandId, Device, NewTransaction};
@@ -103,7 +104,8 @@ impl World {
             45..55 => self.app(),
             55..65 => self.host(),
             65..72 => self.customer(),
-            72..78 => self.operator(),
+            72..77 => self.operator(),
+            77 => self.scan(),
             78..83 => self.device(),
             83..91 => self.time(),
             91..94 => self.power_cut(),
@@ -368,15 +370,28 @@ impl World {
         }
     }
 
+    fn scan(&mut self) {
+        let operator = OperatorId::new(self.dice.pick(&["01", "10", "77"])).unwrap();
+        let code = OperatorCode::new(operator.clone(), &[7; 26]);
+        let scan = match self.dice.roll(6) {
+            0 => return drop(self.bench.send(Command::OperatorCodeSet { operator, secret: code.secret })),
+            1 => return drop(self.bench.send(Command::OperatorCodeRevoke { operator })),
+            2 => Scan::Payment { scheme: PayScheme::WeChat, code: SecretBytes::new(b"101234567890123456".to_vec()) },
+            3 => Scan::Unknown,
+            _ => Scan::Operator(code),
+        };
+        self.bench.event(Event::CodeScanned { scan, on_file: false });
+    }
+
     fn device(&mut self) {
-        let device = self.dice.pick(&[Device::Reader, Device::Keypad]);
+        let device = self.dice.pick(&[Device::Reader, Device::Keypad, Device::Scanner]);
         let state = self.dice.pick(&[DeviceState::Ready, DeviceState::Ready, DeviceState::Absent, DeviceState::Failed]);
         let cause = self.dice.pick(&[None, Some(Cause::H02)]);
         self.bench.device(device, state, cause);
     }
 
     fn clerk(&mut self) {
-        let device = self.dice.pick(&[Device::Reader, Device::Keypad]);
+        let device = self.dice.pick(&[Device::Reader, Device::Keypad, Device::Scanner]);
         let command = match self.dice.roll(4) {
             0 => Command::Inhibit { caller: caller(5), device, why: "why".to_owned() },
             1 | 2 => Command::InhibitEnded { device },

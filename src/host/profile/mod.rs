@@ -8,6 +8,7 @@
 //! are replaced, and `[tls]` is replaced as a whole, so that half of one trust setting never mixes with half of another.
 
 mod offline;
+mod qr;
 mod read;
 mod responses;
 mod rules;
@@ -19,6 +20,7 @@ use crate::codec::frame::Header;
 use crate::domain::amount::Currency;
 use crate::domain::link::{Endpoint, Trust};
 use crate::domain::offline::OfflineLimits;
+use crate::domain::scan::CodeRange;
 use crate::host::key_block::KeyBlockRule;
 use crate::host::mac::MacRule;
 use crate::host::settings::{Complaint, parse};
@@ -64,6 +66,8 @@ pub struct Profile {
     pub limits: Limits,
     /// Payments without the host.
     pub offline: OfflineSettings,
+    /// What customers' payment codes look like.
+    pub payment_codes: Vec<CodeRange>,
     /// Minutes east of UTC of the acquirer's clock.
     pub utc_offset_minutes: i16,
     /// What response codes mean.

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::offline::{self, OfflinePlaces};
-use super::responses;
 use super::rules;
 use super::{
     Forms, KeySettings, Limits, MacSettings, PinFormat, PinSettings, Profile, ReversalSettings, SignInCode, Timers,
 };
+use super::{qr, responses};
 use crate::codec::frame::Header;
 use crate::domain::amount::{Currency, MAX_MINOR};
 use crate::domain::link::{CertificatePin, Endpoint, Trust};
@@ -50,6 +50,7 @@ pub(super) fn profile(table: &Table) -> Result<Profile, Vec<Complaint>> {
     let reversal = reversal(root.section("reversal"), &mut places);
     let limits = limits(root.section("limits"), &mut places);
     let offline = offline::read(root.section("offline"), &mut places.offline);
+    let payment_codes = qr::read(root.section("qr"));
     let utc_offset_minutes = clock(root.section("clock"));
     let responses = responses::read(root.section("responses"));
     root.finish();
@@ -71,6 +72,7 @@ pub(super) fn profile(table: &Table) -> Result<Profile, Vec<Complaint>> {
             reversal,
             limits: limits?,
             offline,
+            payment_codes,
             utc_offset_minutes,
             responses,
         })

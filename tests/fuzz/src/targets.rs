@@ -9,7 +9,10 @@ use smartpos::codec::dol;
 use smartpos::codec::frame::{Framer, strip_length};
 use smartpos::codec::iso8583::{Format, Message, Spec, Value};
 use smartpos::codec::tlv::{self, Object, Tag, TlvError, Writer};
+use smartpos::domain::scan::{LONGEST_CODE, Scan};
+use smartpos::domain::time::Instant;
 use smartpos::reader::pn532::frame::{self, Decoder, Frame, MAX_BODY};
+use smartpos::scanner::stream::{Piece, Stream};
 
 /// Host messages: the decoder on one frame, the framer on a stream.
 pub fn message(input: &[u8]) {
@@ -185,4 +188,31 @@ fn found_behind(input: &[u8]) {
     let mut rest = written.expose();
     let found = std::iter::from_fn(|| decoder.next(&mut rest)).flatten().map(|frame| content(&frame)).last();
     assert!(found.as_deref() == Some(&[0xD5, 0x03, 0x32, 0x01, 0x06, 0x07][..]), "a frame behind a pause was lost");
+}
+
+/// The code scanner's serial line: codes and replies do not depend on where the stream is cut, and whatever is given out as a
+/// code is short, printable and made of bytes that came.
+pub fn scanner_line(input: &[u8]) {
+    for replies in [false, true] {
+        let whole = pieces(replies, input, input.len().max(1));
+        let cut = pieces(replies, input, usize::from(input.first().copied().unwrap_or(1)).max(1));
+        assert!(whole == cut, "pieces depend on where the stream is cut");
+        for piece in whole {
+            let Piece::Code(code) = piece else { continue };
+            let code_bytes = code.expose();
+            assert!(
+                (1..=LONGEST_CODE).contains(&code_bytes.len()) && code_bytes.iter().all(|b| (b' '..=b'~').contains(b))
+            );
+            assert!(input.windows(code_bytes.len()).any(|window| window == code_bytes), "a code that never came");
+            let _ = Scan::classify(&code, &[]).kind();
+        }
+    }
+}
+
+fn pieces(replies: bool, input: &[u8], size: usize) -> Vec<Piece> {
+    let mut stream = Stream::new(replies);
+    input.chunks(size).for_each(|chunk| stream.feed(Instant(0), chunk));
+    stream.expire(Instant(1_000_000));
+    assert_eq!(stream.deadline(), None, "silence is not the end");
+    std::iter::from_fn(|| stream.poll()).collect()
 }

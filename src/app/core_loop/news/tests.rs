@@ -35,6 +35,7 @@ fn snapshot(state: TerminalState, cause: Option<Cause>) -> Snapshot {
         },
         reader: device(),
         keypad: device(),
+        scanner: None,
         transactions: BTreeMap::new(),
         capabilities: [way.clone(), way.clone(), way.clone(), way],
         keys: KeysView { master_check: Some("82E136".to_owned()), working: true, ..KeysView::default() },
@@ -51,8 +52,9 @@ fn seen(state: DeviceState, cause: Option<Cause>, evidence: &str) -> Seen<'_> {
     Seen { state, cause, evidence }
 }
 
-fn quiet() -> [Seen<'static>; 2] {
-    [seen(DeviceState::Absent, Some(Cause::H01), ""), seen(DeviceState::Absent, Some(Cause::H05), "")]
+fn quiet() -> [Option<Seen<'static>>; 3] {
+    let absent = |cause| Some(seen(DeviceState::Absent, Some(cause), ""));
+    [absent(Cause::H01), absent(Cause::H05), None]
 }
 
 /// What is said of a sequence of terminal states.
@@ -104,7 +106,7 @@ fn a_device_is_told_when_its_driver_has_looked_and_then_once_per_change() {
     let mut news = News::default();
     let now = snapshot(TerminalState::Ready, None);
     assert_eq!(news.lines(&now, &now, quiet()).len(), 1, "the terminal only: nobody has looked for devices yet");
-    let mut said = |reader| news.lines(&now, &now, [reader, seen(DeviceState::Ready, None, "")]);
+    let mut said = |reader| news.lines(&now, &now, [Some(reader), Some(seen(DeviceState::Ready, None, "")), None]);
     let lines = said(seen(DeviceState::Absent, Some(Cause::H01), "no port; plug it in"));
     assert_eq!(lines[0].message, "reader: absent");
     assert_eq!((lines[0].cause, lines[0].evidence.as_str()), (Some(Cause::H01), "no port; plug it in"));

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::app::config::{self, STATE_DIR};
 
 /// Settings of `smartposd.toml`, with their tables.
-const OPEN: [&str; 23] = [
+const OPEN: [&str; 27] = [
     "terminal_id",
     "merchant_id",
     "profile",
@@ -25,6 +25,10 @@ const OPEN: [&str; 23] = [
     "reader.power_cycle",
     "keypad.path",
     "keypad.keyboards",
+    "scanner.path",
+    "scanner.baud",
+    "scanner.kind",
+    "scanner.trigger",
     "support.shop.name",
     "support.shop.phone",
     "support.shop.hours",

@@ -59,6 +59,8 @@ pub struct Facts {
     pub terminal: Row,
     pub reader: Row,
     pub keypad: Row,
+    /// Of the code scanner, where one is configured.
+    pub scanner: Option<Row>,
     pub queue: Row,
     pub keys: Row,
     pub probes: Vec<Row>,
@@ -142,6 +144,7 @@ async fn ask(facts: &mut Facts, client: &Client, arguments: &ReportArguments) {
     take!(terminal, terminal, "terminal", |row: Row| snake_keys(&row));
     take!(reader, reader, "reader", |row: Row| snake_keys(&row));
     take!(keypad, keypad, "keypad", |row: Row| snake_keys(&row));
+    facts.scanner = client.scanner().await.map(|row| snake_keys(&row));
     take!(queue, queue, "queue", |row: Row| snake_keys(&row));
     take!(keys, keys, "keys", |row: Row| snake_keys(&row));
     take!(faults, last_faults, "faults", |rows| rows);

@@ -27,6 +27,7 @@ use crate::driver::clock;
 
 pub use decode::decode;
 use facts::Facts;
+pub use short::qr as picture;
 
 /// Makes the report.
 pub async fn make(address: &BusAddress, arguments: &ReportArguments, voice: Voice) -> Result<(), Fault> {
@@ -115,6 +116,7 @@ fn report(facts: &Facts, code: &str, at: u64, journal: &str) -> Value {
             "system": machine::system("PRETTY_NAME"),
             "reader": facts.device(&facts.reader),
             "keypad": facts.device(&facts.keypad),
+            "scanner": facts.scanner.as_ref().map(|row| facts.device(row)),
             "libraries": libraries(),
         },
         "inventory": inventory::value(&inventory::take(&facts.manager, &facts.reader, &facts.keypad, &facts.config)),

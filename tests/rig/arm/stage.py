@@ -26,7 +26,7 @@ answer = 20
 enabled = true
 sum = 99999999
 count = 100000
-per_card_per_day = 10000
+per_card_per_day = 100
 END
 posctl config check
 systemctl restart smartposd
@@ -173,6 +173,9 @@ def play(stage, scenarios, say):
         if result == "skipped":
             say(f"skipped: {seen}")
         say(f"test {name} ... {result} ({seconds:.0f} s) {seen}")
+        if result == "FAILED" and not needs_settling:
+            say("rig: everything else stands on that, so it is not played")
+            break
     return rows
 
 

@@ -138,7 +138,7 @@ class Stage:
 
     def load_key_at_keypad(self, index, custodian):
         number = self.machine.begin(f"posctl keys load --component {index} --custodian {custodian} --keypad")
-        self.till.wait_prompt("enter-component")
+        self.till.wait("the keypad to be asked", lambda s: s["keys"]["asking_component"] == index)
         self.till.type(COMPONENTS[index - 1])
         status, printed = self.machine.end(number, 120)
         if status != 0:

@@ -106,6 +106,9 @@ def cable_pulled(stage):
     machine, till = stage.machine, stage.till
     machine.cable(False)
     wait_for("the carrier to be gone", lambda: machine.run("ip -br link | grep -q '^e.*NO-CARRIER'")[0] == 0, 60)
+    # A request that goes into a line still open has to be reversed; this is about a line that is known to be down.
+    port = stage.shop.port
+    wait_for("the idle line to be closed", lambda: str(port) not in machine.do("ss -tn"), 90)
     begun = time.monotonic()
     till.quick_sale("3.00", stage.key(), wanted="approved-offline", mode="prefer-online")
     sold = time.monotonic() - begun

@@ -103,6 +103,8 @@ fn the_shipped_files_name_what_the_code_asks_for() {
         for part in ["<description>", "<description xml:lang=\"zh_CN\">", "<message>", "<message xml:lang=\"zh_CN\">"] {
             assert!(action.contains(part), "{right} has no {part}");
         }
+        // Without this polkit answers about others to root only.
+        assert!(action.contains(r#"policykit.owner">unix-user:smartposd<"#), "{right} has another owner");
     }
     assert_eq!(ACTIONS.matches("<action ").count(), RIGHTS.len(), "an action that nothing asks for");
     for strict in ["administer-operators", "load-keys", "read-all", "maintain", "resolve"] {

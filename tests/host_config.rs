@@ -252,7 +252,7 @@ fn complaints_of_the_profile_come_with_those_of_the_configuration() {
         machine.load(&format!("{USUAL}colour = 1\n")).unwrap_err(),
         [
             "/smartposd.toml:5: unknown setting `colour`; write one of: terminal_id, merchant_id, licence, serial, profile, \
-             profile_dirs, state_dir, operator_required, confirm_amount, language, journal, reader, keypad, scanner, diagnosis, heal, maintenance, training, support",
+             profile_dirs, state_dir, operator_required, confirm_amount, language, journal, reader, keypad, tamper, scanner, diagnosis, heal, maintenance, training, support",
             "/etc/unionpay-example.toml:2: `timers.answer` is 0; write 5 to 60 seconds",
         ]
     );

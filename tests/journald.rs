@@ -154,8 +154,14 @@ fn the_journal_keeps_the_fields_and_no_secret() {
     assert!(said.contains(code) && holds(&raw, code.as_bytes()), "what was searched is not the journal");
     for secret in [PAN, COMPONENTS[0], COMPONENTS[1]] {
         assert!(!said.contains(secret) && !holds(&raw, secret.as_bytes()), "{secret} stands in the journal");
-        for packed in [unhex(secret), unhex(&secret[1..])] {
-            assert!(!holds(&raw, &packed), "{secret} stands in the journal, packed");
+        // Whole bytes only: eight of nine bytes of this card number read like a number of the journal's own.
+        let packings = if secret.len() % 2 == 0 {
+            vec![secret.to_owned()]
+        } else {
+            vec![format!("0{secret}"), format!("{secret}0"), format!("{secret}f")]
+        };
+        for packed in packings {
+            assert!(!holds(&raw, &unhex(&packed)), "{secret} stands in the journal, packed");
         }
     }
 }

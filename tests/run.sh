@@ -90,10 +90,10 @@ wait "$built" || tail -n 60 "$out/built"
 check "demo: sign in and sell" bash tests/demo.sh
 if grep -q '^demo: approved ' "$out/log"; then grep '^demo: ' "$out/log"; fi
 proof "the whole terminal under $seeds seeds" 'seeds [0-9]+, faults [0-9]+, violations 0' bash tests/sim.sh "$seeds"
-echo "--- Debian package: build, lintian, install, upgrade, remove, purge under real systemd"
-if [ "$long" ]; then machine deb bash tests/deb.sh; else machine deb bash tests/deb.sh --native; fi
 proof "faults that mend themselves" 'faults ([0-9]+), healed \1' bash tests/heal.sh
 if [ "$long" ]; then
+    echo "--- Debian packages: build, lintian, install, upgrade, remove, purge under real systemd"
+    machine deb bash tests/deb.sh
     echo "--- daemon on a disk that is full or refuses writes"
     machine disk-faults bash tests/rig/disk-faults.sh
     proof "kill -9 under load" 'cuts [0-9]+, duplicates 0, losses 0' bash tests/crash.sh 300

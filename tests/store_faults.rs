@@ -93,7 +93,10 @@ fn an_impossible_value_is_named_and_not_read_as_nothing() {
         store.commit(AT, &[send(1)]).unwrap();
         drop(store);
         let db = rusqlite::Connection::open(database(directory.path())).unwrap();
-        db.execute_batch("INSERT INTO operator VALUES ('01', 'supervisor', 'h', 0, 0)").unwrap();
+        db.execute_batch(
+            "INSERT INTO operator (id, role, hash, failed, locked) VALUES ('01', 'supervisor', 'h', 0, 0)",
+        )
+        .unwrap();
         // The database itself would not let a program do some of this.
         db.execute_batch("DROP TRIGGER payment_life").unwrap();
         db.execute(change, []).unwrap();

@@ -12,7 +12,7 @@ use super::{StoreError, disk};
 use crate::domain::training::STAMP;
 
 /// The newest schema that is understood here.
-const KNOWN: i64 = 6;
+const KNOWN: i64 = 7;
 /// The first schema with a queue.
 const WITH_QUEUE: i64 = 2;
 

@@ -374,8 +374,14 @@ impl World {
         let operator = OperatorId::new(self.dice.pick(&["01", "10", "77"])).unwrap();
         let code = OperatorCode::new(operator.clone(), &[7; 26]);
         let scan = match self.dice.roll(6) {
-            0 => return drop(self.bench.send(Command::OperatorCodeSet { operator, secret: code.secret })),
-            1 => return drop(self.bench.send(Command::OperatorCodeRevoke { operator })),
+            0 => {
+                self.bench.send(Command::OperatorCodeSet { operator, secret: code.secret });
+                return;
+            }
+            1 => {
+                self.bench.send(Command::OperatorCodeRevoke { operator });
+                return;
+            }
             2 => Scan::Payment { scheme: PayScheme::WeChat, code: SecretBytes::new(b"101234567890123456".to_vec()) },
             3 => Scan::Unknown,
             _ => Scan::Operator(code),

@@ -122,7 +122,8 @@ for unit in systemd-udevd.service systemd-udev-trigger.service systemd-logind.se
     ln -sf /dev/null etc/systemd/system/\$unit
 done
 umount /proc
-exec chroot . /lib/systemd/systemd --log-level=warning
+# Not only chroot: the kernel makes no user namespace (PrivateUsers=) for a process whose root is not the machine's.
+mkdir -p .old && pivot_root . .old && exec chroot . /bin/sh -c 'umount -l /.old; exec /lib/systemd/systemd --log-level=warning'
 INIT
 chmod +x "$work/init"
 start=$SECONDS

@@ -49,7 +49,8 @@ cp -r /var/lib/dpkg/info /tmp/info
 list >/tmp/before
 start=$(now); install_debs "$OLD"; code=$?
 said it_installs $code "$((($(now) - start) / 1000000)) ms"
-took=$(await 30 answers); systemctl is-active --quiet smartposd && systemctl is-enabled --quiet smartposd; said the_service_runs_after_it $? "$took"
+took=$(await 30 answers); systemctl is-active --quiet smartposd && systemctl is-enabled --quiet smartposd; code=$?; said the_service_runs_after_it $code "$took"
+[ $code = 0 ] || { journalctl --no-pager -n 60 >&2; exit 1; }
 
 # --- whose files, which modes
 owner() { [ "$(stat -c '%U:%G %a' "$2" 2>/dev/null)" = "$1" ] || { echo "$2 is $(stat -c '%U:%G %a' "$2" 2>&1), not $1" >>/tmp/log; return 1; }; }

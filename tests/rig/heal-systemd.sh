@@ -66,7 +66,8 @@ for unit in systemd-udevd.service systemd-logind.service systemd-networkd.servic
     ln -sf /dev/null etc/systemd/system/\$unit
 done
 umount /proc
-exec chroot . /lib/systemd/systemd --log-level=warning
+# Not only chroot: the kernel makes no user namespace (PrivateUsers=) for a process whose root is not the machine's.
+mkdir -p .old && pivot_root . .old && exec chroot . /bin/sh -c 'umount -l /.old; exec /lib/systemd/systemd --log-level=warning'
 INIT
 chmod +x "$UML_WORK/init"
 TMPDIR=$UML_WORK timeout --kill-after=5 240 linux.uml mem=384M rootfstype=hostfs ro init="$UML_WORK/init" \

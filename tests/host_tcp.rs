@@ -232,6 +232,37 @@ async fn a_write_the_host_never_reads_fails_as_possibly_sent() {
 }
 
 #[tokio::test]
+async fn what_the_host_has_not_got_when_the_connection_is_given_up_never_arrives() {
+    use std::sync::mpsc::channel;
+    // More than its window takes while it reads nothing, less than this kernel takes.
+    const SENT: usize = 1_000_000;
+    let (given_up, may_read) = channel::<()>();
+    let (got, count) = channel();
+    let may_read = std::sync::Mutex::new(may_read);
+    let address = server(move |mut stream| {
+        nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::RcvBuf, &4_096).unwrap();
+        may_read.lock().unwrap().recv().unwrap();
+        let (mut all, mut piece) = (0, [0; 4_096]);
+        while let Ok(n @ 1..) = stream.read(&mut piece) {
+            all += n;
+        }
+        got.send(all).unwrap();
+    });
+    let mut link = Link::to(address, Trust::Plain);
+    link.connect(1, 0, PATIENCE).await;
+    link.expect("connected 1").await;
+    link.write(1, &vec![7; SENT]).await;
+    link.expect("written 1").await;
+    link.command(Command::Disconnect { connection: ConnectionId(1) }).await;
+    // Commands are served in order: after this answer the connection is given up.
+    link.write(1, b"x").await;
+    link.expect("write-failed 1 nothing=true").await;
+    given_up.send(()).unwrap();
+    let all = blocking(move || count.recv_timeout(PATIENCE).unwrap()).await;
+    assert!(all < SENT, "the host has got all of it after it was given up");
+}
+
+#[tokio::test]
 async fn a_newer_connection_replaces_the_older_whatever_it_was_doing() {
     let mut link = Link::new(&[endpoint(server(echo)), endpoint(server(echo))], Trust::Plain);
     link.connect(1, 0, PATIENCE).await;

@@ -5,7 +5,8 @@
 //! runs on an idle connection.
 //!
 //! Promises: every event carries the number its connection was opened with; every `Write` is followed by exactly one
-//! `Written` or `WriteFailed`. The event channel may fill up; reading stops until there is room.
+//! `Written` or `WriteFailed`. The event channel may fill up; reading stops until there is room. What of a write the host
+//! has not got when its connection goes, it never gets.
 
 mod connect;
 mod counted;
@@ -127,7 +128,7 @@ pub async fn serve<E: From<Event>>(
 /// Tries one address and closes it again; nothing is sent. For a diagnosis.
 pub(super) async fn attempt(acquirer: &Acquirer, address_index: usize, within: Duration) -> Result<(), ConnectFailure> {
     let stream = connect::open(acquirer, address_index, within).await?;
-    goodbye(Some(Open { connection: ConnectionId::default(), stream })).await;
+    goodbye(Some(Open { connection: ConnectionId::default(), stream, unanswered: false })).await;
     Ok(())
 }
 
@@ -144,6 +145,8 @@ struct Gone;
 struct Open {
     connection: ConnectionId,
     stream: Stream,
+    /// Nothing has come since the last write, so it may lie in the kernel still.
+    unanswered: bool,
 }
 
 enum Next {
@@ -215,7 +218,7 @@ impl<E: From<Event>> Driver<'_, E> {
         match result {
             Ok(stream) => {
                 self.tell(Event::Connected { connection }).await?;
-                Ok((Some(Open { connection, stream }), None))
+                Ok((Some(Open { connection, stream, unanswered: false }), None))
             }
             Err(failure) => {
                 self.tell(Event::ConnectFailed { connection, failure }).await?;
@@ -225,7 +228,7 @@ impl<E: From<Event>> Driver<'_, E> {
     }
 
     async fn read(&mut self, open: Option<Open>, result: std::io::Result<usize>) -> Result<Option<Open>, Gone> {
-        let Some(Open { connection, stream }) = open else { return Ok(None) };
+        let Some(Open { connection, stream, .. }) = open else { return Ok(None) };
         let evidence = match result {
             Ok(0) => "end of stream".to_owned(),
             Ok(count) => {
@@ -233,7 +236,7 @@ impl<E: From<Event>> Driver<'_, E> {
                 let bytes = SecretBytes::new(piece.to_vec());
                 piece.zeroize();
                 self.tell(Event::Received { connection, bytes }).await?;
-                return Ok(Some(Open { connection, stream }));
+                return Ok(Some(Open { connection, stream, unanswered: false }));
             }
             Err(error) => error.to_string(),
         };
@@ -256,6 +259,7 @@ impl<E: From<Event>> Driver<'_, E> {
             return Ok(Some(open));
         }
         let before = open.stream.written();
+        open.unanswered = true;
         let attempt = async {
             open.stream.write_all(bytes.expose()).await?;
             open.stream.flush().await
@@ -279,9 +283,14 @@ fn not_open(connection: ConnectionId) -> Event {
     Event::WriteFailed { connection, nothing_written: true, evidence }
 }
 
-/// Closes in order, so that a TLS host does not log an attack; a peer that does not listen is not waited for.
+/// Closes in order, so that a TLS host does not log an attack; a peer that does not listen is not waited for. With a write
+/// unanswered the connection is reset instead: what the kernel holds of it would be repeated for minutes, arrive after its
+/// reversal, and be charged.
 async fn goodbye(open: Option<Open>) {
-    if let Some(mut open) = open {
+    if let Some(mut open) = open
+        && !open.unanswered
+        && open.stream.end_in_order().is_ok()
+    {
         let _ = timeout(GOODBYE_WITHIN, open.stream.shutdown()).await;
     }
 }

@@ -26,9 +26,18 @@ pub(super) enum Stream {
 impl Stream {
     /// Bytes the kernel has taken.
     pub(super) fn written(&self) -> u64 {
+        self.tcp().written()
+    }
+
+    /// From now on a close sends what is left; until then it forgets it.
+    pub(super) fn end_in_order(&self) -> io::Result<()> {
+        self.tcp().end_in_order()
+    }
+
+    fn tcp(&self) -> &Counted {
         match self {
-            Self::Plain(tcp) => tcp.written(),
-            Self::Tls(tls) => tls.get_ref().0.written(),
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
         }
     }
 }
@@ -55,6 +64,8 @@ pub(super) async fn open(acquirer: &Acquirer, index: usize, within: Duration) ->
     }
     // Every message is one small write and waits for its answer: nothing is gained by collecting.
     tcp.set_nodelay(true).map_err(|error| failure(ConnectFailureKind::Unreachable, error))?;
+    // Whoever closes it, and be it the kernel after a crash: a request that has not arrived by then must not arrive later.
+    tcp.set_zero_linger().map_err(|error| failure(ConnectFailureKind::Unreachable, error))?;
     let tcp = Counted::new(tcp);
     let Some(tls) = tls else { return Ok(Stream::Plain(tcp)) };
     let handshake = tls.connector.connect(tls.name.clone(), tcp);

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -20,6 +21,12 @@ impl Counted {
     /// Bytes taken by the kernel so far; below TLS, so a record counts from its first byte.
     pub(super) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Undoes the zero linger that it was opened with.
+    pub(super) fn end_in_order(&self) -> io::Result<()> {
+        let off = nix::libc::linger { l_onoff: 0, l_linger: 0 };
+        Ok(setsockopt(&self.stream, sockopt::Linger, &off)?)
     }
 
     fn count(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -11,6 +11,7 @@ use ::evdev::KeyCode;
 
 use crate::domain::attached::{Attached, Kind, Pad, Usb};
 use crate::driver::evdev::pad;
+use crate::driver::inventory::{consoles, line};
 use crate::driver::udev::{self, Record};
 use access::{Holders, User};
 
@@ -38,7 +39,8 @@ impl Default for Roots {
 
 /// All devices, in a stable order. `user` is the daemon's.
 pub fn attached(roots: &Roots, user: &str) -> Vec<Attached> {
-    let look = Look { roots, user: User::named(user), holders: Holders::seen(&roots.proc), consoles: consoles(roots) };
+    let look =
+        Look { roots, user: User::named(user), holders: Holders::seen(&roots.proc), consoles: consoles(&roots.sys) };
     let mut found: Vec<Attached> = [
         ("class/tty", Kind::Serial),
         ("class/input", Kind::Input),
@@ -177,16 +179,6 @@ fn keys(map: &Path) -> Pad {
     pad(|KeyCode(code)| {
         words.get(usize::from(code) / bits).is_some_and(|word| word >> (usize::from(code) % bits) & 1 == 1)
     })
-}
-
-fn consoles(roots: &Roots) -> Vec<String> {
-    line(&roots.sys.join("class/tty/console/active")).split_whitespace().map(str::to_owned).collect()
-}
-
-/// A file's first line, without what would disturb a terminal.
-fn line(path: &Path) -> String {
-    let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    text.lines().next().unwrap_or_default().trim().chars().filter(|c| !c.is_control()).collect()
 }
 
 fn file_name(path: &Path) -> Option<String> {

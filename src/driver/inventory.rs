@@ -62,8 +62,7 @@ impl Roots {
 
     /// Ports on which the kernel has its console.
     pub fn consoles(&self) -> Vec<String> {
-        let active = line(&self.sys.join("class/tty/console/active"));
-        active.split_whitespace().map(str::to_owned).collect()
+        consoles(&self.sys)
     }
 
     /// USB adapters with serial ports, and known ones without.
@@ -89,8 +88,14 @@ pub fn port(path: &Path) -> String {
     real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// Ports on which the kernel has its console.
+pub(super) fn consoles(sys: &Path) -> Vec<String> {
+    let active = line(&sys.join("class/tty/console/active"));
+    active.split_whitespace().map(str::to_owned).collect()
+}
+
 /// A file's first line, without the zero that ends text in a device tree.
-fn line(path: &Path) -> String {
+pub(super) fn line(path: &Path) -> String {
     let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let first = text.lines().next().unwrap_or_default();
     first.trim_matches(|c: char| c == '\0' || c.is_whitespace()).chars().filter(|c| !c.is_control()).collect()
